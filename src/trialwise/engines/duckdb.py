@@ -1,0 +1,121 @@
+"""The embedded engine. The only module that imports duckdb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from trialwise.errors import StoreError, StoreLocked
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Params = Sequence[Any] | Mapping[str, Any] | None
+EngineError = duckdb.Error
+
+
+class Engine:
+    """One DuckDB connection. Not for sharing between threads: give each thread its own `cursor()`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Params = None) -> Engine:
+        """Run one or more statements; raises EngineError as DuckDB does."""
+        self._connection.execute(sql, params)
+        return self
+
+    def rows(self, sql: str, params: Params = None) -> list[tuple[Any, ...]]:
+        """All rows of a query as tuples."""
+        return self._connection.execute(sql, params).fetchall()
+
+    def columns(self, sql: str, params: Params = None) -> list[tuple[str, str]]:
+        """(name, DuckDB type) of each column of a query."""
+        relation = self._connection.execute(f"DESCRIBE {sql}", params)
+        return [(row[0], row[1]) for row in relation.fetchall()]
+
+    def frame(self, sql: str, params: Params = None) -> pl.DataFrame:
+        """All rows of a query as a polars frame (Arrow C stream, no copy through Python objects)."""
+        import polars as pl
+
+        return pl.DataFrame(self._connection.execute(sql, params).arrow())
+
+    def append(self, table: str, frame: pl.DataFrame) -> None:
+        """Insert a polars frame into `table` by column name."""
+        if frame.height == 0:
+            return
+        columns = ", ".join(f'"{name}"' for name in frame.columns)
+        self._connection.register("_append", frame)
+        try:
+            self._connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM _append")
+        finally:
+            self._connection.unregister("_append")
+
+    @contextmanager
+    def transaction(self) -> Iterator[Engine]:
+        """BEGIN … COMMIT; any exception rolls everything back and is raised again."""
+        self._connection.execute("BEGIN TRANSACTION")
+        try:
+            yield self
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def interrupt(self) -> None:
+        """Stop the query running in another thread on this connection."""
+        self._connection.interrupt()
+
+    def cursor(self) -> Engine:
+        """A second connection to the same database, for another thread."""
+        return Engine(self._connection.cursor())
+
+    def close(self) -> None:
+        """Close the connection; the database file is released with the last one."""
+        self._connection.close()
+
+
+def connect(
+    path: Path | str | None = None,
+    *,
+    read_only: bool = False,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    external_access: bool = True,
+) -> Engine:
+    """Open a database file, or an in-memory database for None.
+
+    Extensions are never installed or loaded by themselves. Without `external_access` the connection can read no
+    file but its own and its configuration is locked: the setting for conditions and queries typed by people.
+    Raises StoreLocked when another process holds the file, StoreError when it is no usable database.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "preserve_insertion_order": True,
+    }
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if threads is not None:
+        config["threads"] = threads
+    target = ":memory:" if path is None else str(path)
+    try:
+        connection = duckdb.connect(target, read_only=read_only, config=config)
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise StoreLocked(
+                f"{target} is in use by another trialwise process",
+                "Wait for it to end, or stop it, and run the command again.",
+            ) from error
+        raise StoreError(f"{target} cannot be opened: {error}") from error
+    except duckdb.Error as error:
+        raise StoreError(f"{target} is no usable database: {error}") from error
+    connection.execute("SET TimeZone = 'UTC'")
+    if not external_access:
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+    return Engine(connection)

@@ -1,0 +1,63 @@
+"""Every error trialwise raises on purpose.
+
+TrialwiseError            exit 1  the user can mend it; one line, then what to do next
+├── ConfigError                   trialwise.toml or the environment
+├── InputError                    a file or record that cannot be read at all
+├── NotFoundError                 an account, trial, list or result that is not there
+├── StoreError                    the workspace's own files
+│   └── StoreLocked               another process owns the store
+└── ModelError                    a SQL model that cannot be used as it is
+    └── CheckFailed       exit 3  a check found bad rows; the published results stay
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TrialwiseError(Exception):
+    """Base of all errors shown to people: `message` says what is wrong, `hint` what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message}\n{hint}")
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(TrialwiseError):
+    """trialwise.toml or an environment variable is wrong."""
+
+
+class InputError(TrialwiseError):
+    """A file or record given by the user cannot be read."""
+
+
+class NotFoundError(TrialwiseError):
+    """Something asked for by name does not exist."""
+
+
+class StoreError(TrialwiseError):
+    """The workspace's own files are missing, damaged or of another version."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the store."""
+
+
+class ModelError(TrialwiseError):
+    """A SQL model cannot be parsed, ordered, composed or run."""
+
+
+class CheckFailed(ModelError):
+    """A check of level `fail` returned bad rows; nothing was published."""
+
+    exit_code = 3
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the closest of `known`, or an empty string when none is close."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
