@@ -18,6 +18,16 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 EngineError = duckdb.Error
 
 
+class _ArrowStream:
+    """A frame seen only as an Arrow C stream: DuckDB would ask for pyarrow if it recognised polars."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
 class Engine:
     """One DuckDB connection. Not for sharing between threads: give each thread its own `cursor()`."""
 
@@ -42,14 +52,14 @@ class Engine:
         """All rows of a query as a polars frame (Arrow C stream, no copy through Python objects)."""
         import polars as pl
 
-        return pl.DataFrame(self._connection.execute(sql, params).arrow())
+        return pl.DataFrame(self._connection.sql(sql, params=params))
 
     def append(self, table: str, frame: pl.DataFrame) -> None:
         """Insert a polars frame into `table` by column name."""
         if frame.height == 0:
             return
         columns = ", ".join(f'"{name}"' for name in frame.columns)
-        self._connection.register("_append", frame)
+        self._connection.register("_append", _ArrowStream(frame))
         try:
             self._connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM _append")
         finally:
