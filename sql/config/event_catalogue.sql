@@ -1,0 +1,11 @@
+/*
+description: One row per event name seen, with what the configuration says it means.
+*/
+CREATE TABLE config.event_catalogue (
+    event_key INTEGER NOT NULL, -- key of raw.dim_event
+    event_name VARCHAR, -- the name as received
+    canonical_name VARCHAR, -- the name after aliases
+    is_value BOOLEAN NOT NULL, -- whether it is a value event
+    feature_bit BIGINT NOT NULL, -- bit of the feature it uses, 0 for none
+    role VARCHAR -- trial_started, subscription_started, email_clicked, ...; NULL for none
+)
