@@ -1,0 +1,29 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of published payloads and expected results beside the repository.
+
+    A missing folder is a skip that says how to get it; under CI_STRICT (set by .ci/run) a failure.
+    """
+    return need(ROOT.parent / "shared" / "data", "place the folder 'shared/data' beside the repository")
+
+
+def need(path: Path, how: str) -> Path:
+    """`path` when it exists, else a skip, or a failure where CI promised it."""
+    if path.exists():
+        return path
+    message = f"{path} is missing: {how}"
+    if os.environ.get("CI_STRICT") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
