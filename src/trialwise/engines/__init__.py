@@ -1,0 +1,1 @@
+"""The engines models run on; the only importers of their libraries."""
