@@ -1,0 +1,1 @@
+"""From `sql/` to tables: models, their order, their build, their checks, their cases, their documentation."""

@@ -1,0 +1,134 @@
+"""Build: run every model in order and check the results, in one transaction or not at all."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trialwise.engines.duckdb import Engine, EngineError
+from trialwise.errors import ModelError
+from trialwise.transform.check import CheckResult, raise_failed, run_checks
+from trialwise.transform.graph import order
+from trialwise.transform.model import Model
+
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the model that starts, the number already built, and the number of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One model that ran: rows of the table (None for a view) and seconds."""
+
+    name: str
+    rows: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did: the models in the order they ran, and every check's result."""
+
+    models: tuple[Built, ...]
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def warnings(self) -> tuple[CheckResult, ...]:
+        """The checks of level `warn` that found bad rows."""
+        return tuple(result for result in self.checks if result.bad_rows and result.level == "warn")
+
+
+def build(engine: Engine, models: Mapping[str, Model], progress: Progress | None = None) -> BuildReport:
+    """Build and check all models in one transaction; on any error the tables are as they were.
+
+    Raises ModelError naming model, line and cause, or CheckFailed naming model, check and rows.
+    """
+    ordered = order(models)  # before the transaction: an unknown table or a cycle costs nothing
+    with engine.transaction():
+        return build_in_transaction(engine, models, progress, ordered)
+
+
+def build_in_transaction(
+    engine: Engine,
+    models: Mapping[str, Model],
+    progress: Progress | None = None,
+    ordered: list[Model] | None = None,
+) -> BuildReport:
+    """As `build`, inside a transaction of the caller, who must roll back on any exception."""
+    ordered = order(models) if ordered is None else ordered
+    kinds = create_schemas(engine, models)
+    built = []
+    for done, model in enumerate(ordered):
+        if progress is not None:
+            progress(model.name, done, len(ordered))
+        started = time.perf_counter()
+        rows = materialise(engine, model, kinds.get(model.name))
+        built.append(Built(model.name, rows, time.perf_counter() - started))
+    if progress is not None:
+        progress("checks", len(ordered), len(ordered))
+    results = run_checks(engine, ordered)
+    raise_failed(results)
+    return BuildReport(tuple(built), tuple(results))
+
+
+def create_schemas(engine: Engine, models: Mapping[str, Model]) -> dict[str, str]:
+    """Create the schemas of all models and the external tables that do not exist yet.
+
+    Returns the kind (`BASE TABLE` or `VIEW`) of every relation that existed before, by name.
+    """
+    kinds: dict[str, str] = dict(
+        engine.rows(
+            "SELECT table_schema || '.' || table_name, table_type FROM information_schema.tables "
+            "WHERE table_catalog = current_database()"
+        )
+    )
+    for schema in sorted({model.schema for model in models.values() if model.kind != "query"}):
+        engine.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+    for model in models.values():
+        if model.kind == "external" and model.name not in kinds:
+            run(engine, model, model.sql)
+    return kinds
+
+
+def materialise(engine: Engine, model: Model, existing: str | None = None) -> int | None:
+    """Create the model's table or view; returns the rows of a table. `existing` is the table_type it had, if any."""
+    wanted = "VIEW" if model.is_view else "TABLE"
+    if existing is not None and (existing == "VIEW") != model.is_view:
+        engine.execute(f"DROP {'VIEW' if existing == 'VIEW' else 'TABLE'} {model.name}")
+    rows = run(engine, model, f"CREATE OR REPLACE {wanted} {model.name} AS {model.sql}")
+    return int(rows[0][0]) if rows and not model.is_view else None
+
+
+def run(engine: Engine, model: Model, sql: str) -> list[tuple[Any, ...]]:
+    """Run a model's statement; an engine error becomes a ModelError naming model, line and cause."""
+    try:
+        return engine.rows(sql)
+    except EngineError as error:
+        raise failure(model, error) from error
+
+
+def failure(model: Model, error: Exception) -> ModelError:
+    """The engine's error as a ModelError, with the line of the model's file where its text can be found."""
+    text = str(error)
+    cause = text.split("\n\nLINE ")[0].strip().replace("\n\n", "\n")
+    line = line_of(model, text)
+    return ModelError(f"{model.name}{f', line {line}' if line else ''}: {cause}", f"See {model.path}.")
+
+
+def line_of(model: Model, engine_message: str) -> int | None:
+    """The line of the model's own text that the engine's caret points at.
+
+    The engine saw generated text on one line, so the marked word is looked up in the author's text.
+    """
+    marked = re.search(r"LINE \d+: (.*)\n( *)(\^+)", engine_message)
+    if marked is None:
+        return None
+    offset = len(marked.group(2)) - len(re.match(r"LINE \d+: ", marked.group(0)).group(0))  # type: ignore[union-attr]
+    word = re.match(r"[\w.]+", marked.group(1)[max(offset, 0) :])
+    if word is None:
+        return None
+    header_ends = model.source.find("*/") + 2 if model.source.lstrip().startswith("/*") else 0
+    place = re.compile(rf"(?<![\w.]){re.escape(word.group())}(?!\w)", re.IGNORECASE).search(model.source, header_ends)
+    return None if place is None else model.source.count("\n", 0, place.start()) + 1
