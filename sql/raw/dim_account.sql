@@ -5,6 +5,6 @@ key: [account_key]
 not_null: [account_key]
 */
 CREATE TABLE IF NOT EXISTS raw.dim_account (
-  account_key INTEGER NOT NULL, -- surrogate key, given in load order
+  account_key INTEGER NOT NULL, -- surrogate key, given once at load
   account_id VARCHAR -- id as announced, byte exact; NULL for key 0; 'user:<user id>' and 'stripe:<customer id>' stand for subjects that never named an account
 )

@@ -5,6 +5,6 @@ key: [event_key]
 not_null: [event_key, event_name]
 */
 CREATE TABLE IF NOT EXISTS raw.dim_event (
-  event_key INTEGER NOT NULL, -- surrogate key, given in load order
+  event_key INTEGER NOT NULL, -- surrogate key, given once at load
   event_name VARCHAR NOT NULL -- name as sent; page and screen calls are 'Viewed <name> Page' and 'Viewed <name> Screen'
 )

@@ -5,6 +5,6 @@ key: [user_key]
 not_null: [user_key]
 */
 CREATE TABLE IF NOT EXISTS raw.dim_user (
-  user_key INTEGER NOT NULL, -- surrogate key, given in load order
+  user_key INTEGER NOT NULL, -- surrogate key, given once at load
   user_id VARCHAR -- id as announced, byte exact, or 'anon:<anonymousId>'; NULL for key 0
 )

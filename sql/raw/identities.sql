@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS raw.identities (
   kind VARCHAR NOT NULL, -- identify, group or alias
   user_key INTEGER NOT NULL, -- user the call is about, 0 when it names none
   account_key INTEGER NOT NULL, -- account of the call: groupId, else context.groupId, 0 when it names none
-  previous_user_key INTEGER NOT NULL, -- alias: the user's earlier id; else 0
+  previous_user_key INTEGER NOT NULL, -- alias: the user's earlier id; identify: the anonymous id sent along; else 0
   occurred_at TIMESTAMP NOT NULL, -- UTC instant of the call, client clock corrected by sentAt where the record allows
   known_at TIMESTAMP NOT NULL, -- UTC instant from which it may be used
   known_date DATE NOT NULL, -- later of the reporting days of known_at and occurred_at

@@ -5,7 +5,7 @@ key: [quarantine_id]
 not_null: [quarantine_id, source, reason, landed_at, load_id]
 */
 CREATE TABLE IF NOT EXISTS raw.quarantine (
-  quarantine_id UUID NOT NULL, -- md5 of segment, byte offset and item, stable over rebuilds
+  quarantine_id UUID NOT NULL, -- md5 of segment and place in it, stable over rebuilds
   source VARCHAR NOT NULL, -- kind of input: events or stripe
   file VARCHAR, -- name of the file the record came in
   line BIGINT, -- line in that file, from 1; row number for CSV and Parquet
@@ -15,5 +15,6 @@ CREATE TABLE IF NOT EXISTS raw.quarantine (
   raw BLOB, -- the record's bytes as received
   landed_at TIMESTAMP NOT NULL, -- our clock when the file was landed
   load_id INTEGER NOT NULL, -- load that refused it
-  retried_at TIMESTAMP -- when it was landed again; NULL while it waits
+  retried_at TIMESTAMP, -- when it was landed again; NULL while it waits
+  segment INTEGER -- landing segment that holds it
 )

@@ -1,0 +1,2 @@
+-- The load's own row, in the same transaction as what it brought.
+INSERT INTO raw.loads VALUES ($load_id, $landed_at, $received, $loaded, $duplicate, $quarantined, $declared, $first_segment, $last_segment)

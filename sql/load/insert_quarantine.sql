@@ -1,0 +1,13 @@
+-- Refused records with their place and bytes.
+INSERT INTO raw.quarantine
+SELECT CAST(md5(concat_ws(chr(31), 'quarantine', CAST(r.segment AS VARCHAR), CAST(r.item AS VARCHAR))) AS UUID),
+  s.source, s.file, r.line, r.byte_offset, r.reason, r.detail, r.raw, s.landed_at, $load_id, NULL, r.segment
+FROM (
+  SELECT segment, item, line, byte_offset, reason, detail, raw FROM calls WHERE reason IS NOT NULL
+  UNION ALL
+  SELECT segment, item, line, byte_offset, reason, detail, raw FROM stripe_records WHERE reason IS NOT NULL
+  UNION ALL
+  SELECT segment, item, NULL, NULL, reason, detail, raw FROM damaged
+) AS r
+JOIN segments AS s ON s.segment = r.segment
+ORDER BY r.segment, r.item

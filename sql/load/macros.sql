@@ -1,0 +1,58 @@
+-- Small rules used by several steps of the load; temporary, so that nothing of them stays in the store.
+
+-- An instant as UTC: ISO 8601 with or without zone (without = UTC), or epoch seconds, milliseconds, microseconds by
+-- the number of digits. Everything else is NULL. The pattern comes first because the cast alone would take
+-- 'infinity', +99:99 and years of five digits; the bounds keep instants inside what a calendar table can hold.
+CREATE OR REPLACE TEMP MACRO any_instant(t) AS
+  CASE
+    WHEN regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)? ?(Z|UTC|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)?)?')
+      THEN CAST(TRY_CAST(t AS TIMESTAMPTZ) AS TIMESTAMP)
+    WHEN regexp_full_match(t, '[0-9]{9,10}(\.[0-9]+)?')
+      THEN make_timestamp(CAST(TRY_CAST(t AS DECIMAL(38, 6)) * 1000000 AS BIGINT))
+    WHEN regexp_full_match(t, '[0-9]{12,13}(\.[0-9]+)?')
+      THEN make_timestamp(CAST(TRY_CAST(t AS DECIMAL(38, 6)) * 1000 AS BIGINT))
+    WHEN regexp_full_match(t, '[0-9]{15,16}')
+      THEN make_timestamp(CAST(t AS BIGINT))
+  END;
+
+CREATE OR REPLACE TEMP MACRO to_instant(t) AS
+  CASE WHEN any_instant(t) >= TIMESTAMP '1990-01-01' AND any_instant(t) < TIMESTAMP '2100-01-01' THEN any_instant(t) END;
+
+-- Stripe's whole seconds.
+CREATE OR REPLACE TEMP MACRO epoch_instant(t) AS
+  CASE WHEN TRY_CAST(t AS BIGINT) BETWEEN 0 AND 4102444799 THEN make_timestamp(TRY_CAST(t AS BIGINT) * 1000000) END;
+
+-- The calendar day of a UTC instant in the reporting zone.
+CREATE OR REPLACE TEMP MACRO local_day(at, zone) AS
+  CASE WHEN zone = 'UTC' THEN CAST(at AS DATE) ELSE CAST((at AT TIME ZONE 'UTC') AT TIME ZONE zone AS DATE) END;
+
+-- Ids that stand for "nobody": accepting one would join strangers into one account or user.
+CREATE OR REPLACE TEMP MACRO is_placeholder(id) AS
+  lower(trim(id)) IN ('', 'null', 'nil', 'none', 'undefined', 'unknown', 'anon', 'anonymous', 'n/a', 'na', 'nan', '-', 'true', 'false',
+    '[object object]', '(not set)', '00000000-0000-0000-0000-000000000000', '00000000000000000000000000000000');
+
+-- No id: an object or list in its place, control characters, or longer than any system's ids.
+CREATE OR REPLACE TEMP MACRO is_no_id(id) AS
+  starts_with(id, '{') OR starts_with(id, '[') OR length(id) > 512 OR regexp_matches(id, '[[:cntrl:]]');
+
+-- 128 bits of any id: the UUID itself, else the md5 of the text.
+CREATE OR REPLACE TEMP MACRO to_uuid(id) AS
+  CASE WHEN length(id) = 36 AND TRY_CAST(id AS UUID) IS NOT NULL THEN CAST(id AS UUID) ELSE CAST(md5(id) AS UUID) END;
+
+-- The JSON text with every string emptied: what is left shows numbers, commas and words outside of strings.
+CREATE OR REPLACE TEMP MACRO without_strings(t) AS regexp_replace(t, '"(?:[^"\\]|\\.)*"', '""', 'g');
+
+-- Why a text is no record, or NULL. DuckDB's JSON reader accepts NaN, Infinity and a comma before a closing bracket,
+-- and keeps numbers beyond double precision as text; none of these may reach a metric. The cheap test comes first.
+CREATE OR REPLACE TEMP MACRO json_problem(t) AS
+  CASE
+    WHEN NOT json_valid(t) THEN
+      CASE WHEN regexp_matches(t, '\}\s*\{') THEN 'two_records' WHEN regexp_matches(t, '\\u[dD][89abAB]') THEN 'bad_unicode' ELSE 'bad_json' END
+    WHEN NOT starts_with(ltrim(t, ' ' || chr(9) || chr(10) || chr(13)), '{') THEN 'not_an_object'
+    WHEN contains(t, '\u0000') AND regexp_matches(t, '(^|[^\\])(\\\\)*\\u0000') THEN 'nul'
+    WHEN (contains(t, 'NaN') OR contains(t, 'nfinity') OR contains(t, 'nan') OR contains(t, 'inf') OR contains(t, 'INF') OR contains(t, 'NAN'))
+      AND regexp_matches(without_strings(t), '(?i)nan|inf') THEN 'not_a_number'
+    WHEN regexp_matches(t, '[0-9][eE]\+?[0-9]{3}') AND len(list_filter(
+      regexp_extract_all(without_strings(t), '-?[0-9][0-9.]*[eE]\+?[0-9]+'), lambda x: NOT isfinite(coalesce(TRY_CAST(x AS DOUBLE), CAST('inf' AS DOUBLE))))) > 0 THEN 'not_a_number'
+    WHEN regexp_matches(t, ',\s*[\]}]') AND regexp_matches(without_strings(t), ',\s*[\]}]') THEN 'bad_json'
+  END;

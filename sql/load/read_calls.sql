@@ -1,0 +1,99 @@
+-- Read segments of one format and mapping into `calls`; a frame that is no JSON at all is left to `damaged`. $fields are the 26 JSON paths below (a mapping replaces some of them);
+-- $columns is a JSON object with a null for every column of a flat record that is no property.
+INSERT INTO calls
+WITH frames AS (
+  SELECT CAST(parse_filename(f.filename, true) AS INTEGER) AS segment, f.i, f.n, f.o, f.raw, f.env, f.b64,
+    CASE WHEN f.bad IS NOT NULL THEN f.bad
+      WHEN f.raw IS NULL OR left(md5(f.raw), 16) <> f.crc THEN 'checksum'
+      ELSE json_problem(f.raw) END AS problem,
+    f.detail
+  FROM read_json($paths, format = 'newline_delimited', ignore_errors = true, filename = true,
+    columns = {crc: 'VARCHAR', i: 'BIGINT', n: 'BIGINT', o: 'BIGINT', raw: 'VARCHAR', env: 'VARCHAR', bad: 'VARCHAR', detail: 'VARCHAR', b64: 'VARCHAR'}) AS f
+  WHERE f.crc IS NOT NULL
+),
+fields AS (
+  SELECT *, CASE WHEN problem IS NULL THEN json_extract_string(raw, $fields) END AS v,
+    CASE WHEN env IS NOT NULL THEN json_extract_string(env, ['$.sentAt', '$.receivedAt', '$.context.groupId']) END AS e
+  FROM frames
+),
+named AS (
+  SELECT *, lower(coalesce(v[1], v[2])) AS announced, v[3] AS event, v[4] AS name,
+    coalesce(v[5], v[6]) AS user_id, coalesce(v[7], v[8]) AS anonymous_id, coalesce(v[9], v[10]) AS group_id,
+    coalesce(v[11], v[12], v[13], e[3]) AS context_account, coalesce(v[14], v[15], v[16]) AS id,
+    coalesce(v[17], v[18]) AS timestamp_text, coalesce(v[19], v[20]) AS original_text,
+    coalesce(v[21], e[1]) AS sent_text, coalesce(v[22], v[23], e[2]) AS received_text, v[24] AS previous_id,
+    CASE WHEN starts_with(ltrim(v[25]), '{') AND json_valid(v[25]) THEN v[25] END AS properties,
+    CASE WHEN starts_with(ltrim(v[26]), '{') AND json_valid(v[26]) THEN v[26] END AS traits
+  FROM fields
+),
+shaped AS (
+  SELECT *,
+    CASE WHEN $format <> 'flat' AND announced IN ('track', 'identify', 'group', 'page', 'screen', 'alias') THEN announced
+      WHEN event IS NOT NULL OR $format = 'flat' THEN 'track'
+      WHEN previous_id IS NOT NULL THEN 'alias'
+      WHEN group_id IS NOT NULL THEN 'group'
+      WHEN traits IS NOT NULL THEN 'identify'
+      WHEN name IS NOT NULL THEN 'page' END AS kind,
+    -- a flat record has no word of Segment's in it: its own columns are properties
+    $format = 'flat' OR ($format = 'auto' AND (announced IS NULL OR announced NOT IN ('track', 'identify', 'group', 'page', 'screen', 'alias'))
+      AND v[5] IS NULL AND v[7] IS NULL AND v[14] IS NULL) AS is_flat
+  FROM named
+),
+timed AS (
+  SELECT *,
+    CASE kind WHEN 'track' THEN event WHEN 'page' THEN 'Viewed ' || coalesce(name || ' ', '') || 'Page'
+      WHEN 'screen' THEN 'Viewed ' || coalesce(name || ' ', '') || 'Screen' END AS event_name,
+    coalesce(user_id, 'anon:' || anonymous_id) AS subject,
+    coalesce(group_id, context_account) AS account_id,
+    to_instant(timestamp_text) AS stamped_at, to_instant(original_text) AS original_at, to_instant(sent_text) AS sent_at, to_instant(received_text) AS received_at,
+    CASE WHEN is_flat THEN
+      CASE WHEN properties IS NULL THEN CAST(json_merge_patch(raw, $columns) AS VARCHAR)
+        ELSE CAST(json_merge_patch(json_merge_patch(raw, $columns), properties) AS VARCHAR) END
+      ELSE properties END AS body
+  FROM shaped
+),
+placed AS (
+  SELECT t.*, s.import_no,
+    -- Segment's formula takes the client's clock out; a record without all three keeps the stamp it carries
+    coalesce(CASE WHEN t.sent_at IS NOT NULL AND t.received_at IS NOT NULL THEN t.received_at - (t.sent_at - t.original_at) END,
+      t.stamped_at, t.original_at, t.received_at, s.landed_at) AS occurred_at,
+    coalesce(t.timestamp_text, t.original_text) IS NOT NULL AS has_time,
+    s.landed_at
+  FROM timed AS t JOIN segments AS s ON s.segment = t.segment
+),
+judged AS (
+  SELECT *,
+    CASE WHEN problem IS NOT NULL THEN problem
+      WHEN kind IS NULL THEN 'unknown_shape'
+      WHEN kind = 'track' AND event_name IS NULL THEN 'no_event'
+      WHEN event_name IS NOT NULL AND (trim(event_name) = '' OR is_no_id(event_name)) THEN 'bad_event'
+      WHEN is_placeholder(user_id) OR is_placeholder(anonymous_id) OR is_placeholder(account_id) OR is_placeholder(previous_id) THEN 'placeholder_id'
+      WHEN is_no_id(user_id) OR is_no_id(anonymous_id) OR is_no_id(account_id) OR is_no_id(previous_id) OR is_no_id(id) THEN 'bad_id'
+      WHEN subject IS NULL AND account_id IS NULL THEN 'no_subject'
+      WHEN kind = 'identify' AND subject IS NULL THEN 'no_subject'
+      WHEN kind = 'group' AND account_id IS NULL THEN 'no_account'
+      WHEN kind = 'alias' AND (previous_id IS NULL OR subject IS NULL) THEN 'no_previous_id'
+      WHEN (timestamp_text IS NOT NULL AND stamped_at IS NULL) OR (original_text IS NOT NULL AND original_at IS NULL)
+        OR (sent_text IS NOT NULL AND sent_at IS NULL) OR (received_text IS NOT NULL AND received_at IS NULL) THEN 'bad_timestamp'
+    END AS reason
+  FROM placed
+)
+SELECT segment, import_no, i, n, o, kind, event_name, account_id, subject,
+  CASE WHEN kind = 'identify' AND user_id IS NOT NULL THEN 'anon:' || anonymous_id WHEN kind = 'alias' THEN previous_id END,
+  CASE WHEN reason IS NOT NULL THEN NULL
+    WHEN id IS NOT NULL AND trim(id) <> '' THEN to_uuid(id)
+    WHEN NOT has_time THEN CAST(md5(concat_ws(chr(31), 'new', segment, i)) AS UUID) END,
+  CASE WHEN reason IS NULL AND has_time AND (id IS NULL OR trim(id) = '') THEN
+    CAST(md5(concat_ws(chr(31), 'events', coalesce(account_id, chr(30)), coalesce(subject, chr(30)), kind, coalesce(event_name, chr(30)),
+      coalesce(timestamp_text, original_text), coalesce(body, chr(30)), coalesce(traits, chr(30)), coalesce(previous_id, chr(30)))) AS UUID) END,
+  occurred_at, coalesce(received_at, CASE WHEN has_time THEN occurred_at ELSE landed_at END),
+  CASE WHEN reason IS NULL THEN hash(kind, event_name, account_id, subject, previous_id, original_text, body, traits) END,
+  CASE WHEN reason IS NOT NULL THEN NULL WHEN kind IN ('identify', 'group') THEN traits
+    WHEN kind <> 'alias' AND event_name IN (SELECT event_name FROM declared) THEN body END,
+  reason,
+  CASE reason WHEN 'bad_timestamp' THEN concat_ws(', ', 'timestamp ' || timestamp_text, 'originalTimestamp ' || original_text, 'sentAt ' || sent_text, 'receivedAt ' || received_text)
+    WHEN 'placeholder_id' THEN concat_ws(', ', 'user ' || user_id, 'anonymous ' || anonymous_id, 'account ' || account_id, 'previous ' || previous_id)
+    WHEN 'bad_event' THEN left(event_name, 200) WHEN 'bad_id' THEN left(concat_ws(', ', user_id, anonymous_id, account_id, previous_id, id), 200)
+    ELSE detail END,
+  CASE WHEN reason IS NOT NULL THEN coalesce(from_base64(b64), encode(raw)) END, 'new'
+FROM judged
