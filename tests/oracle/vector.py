@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tests.oracle import segment_calls as segment
-from tests.oracle.stripe_sim import HOUR, StripeSim, seconds
+from . import segment_calls as segment
+from .stripe_sim import HOUR, StripeSim, seconds
 
 Way = Literal["events", "snapshots", "product"]
 WAYS: tuple[Way, ...] = ("events", "snapshots", "product")

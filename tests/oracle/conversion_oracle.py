@@ -1,0 +1,249 @@
+"""Every definition of trial conversion, its interval, bounds and maturing estimate, over the oracle's trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from math import sqrt
+from typing import Literal
+
+from .trials_oracle import Rules, Trial
+
+Definition = Literal["start_cohort", "end_cohort", "rolling_ended", "rolling_flow", "status", "ever"]
+Population = Literal["first", "repeat", "add_on", "all"]
+DEFINITIONS: tuple[Definition, ...] = ("start_cohort", "end_cohort", "rolling_ended", "rolling_flow", "status", "ever")
+
+_NOT_WAITING = ("cancelled", "converted_free", "merged")
+_ENDED = ("cancelled", "expired", "no_payment_method", "payment_failed")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One published rate; members are trial ids, so that a difference names the trial."""
+
+    definition: str
+    period_start: date
+    period_end: date
+    numerator: frozenset[str]
+    denominator: frozenset[str]
+    pending: frozenset[str]
+    excluded: frozenset[str]
+    estimate: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """Fraction 0..1 (rolling_flow may pass 1), None over nobody."""
+        return len(self.numerator) / len(self.denominator) if self.denominator else None
+
+    @property
+    def wilson(self) -> tuple[float, float] | None:
+        """95 % Wilson interval, None over nobody or where the numerator is no part of the denominator."""
+        if self.definition == "rolling_flow":
+            return None
+        return wilson(len(self.numerator), len(self.denominator))
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The rate if nothing pending converts, and if all of it does."""
+        n, c = len(self.denominator), len(self.numerator)
+        return (c / n, (c + len(self.pending)) / n) if n else None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing is pending."""
+        return not self.pending
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float] | None:
+    """Wilson score interval at 95 % (z = 1.959964), None over nobody."""
+    if trials == 0:
+        return None
+    z = 1.959963984540054
+    p = successes / trials
+    centre = p + z * z / (2 * trials)
+    spread = z * sqrt(p * (1 - p) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return (centre - spread) / scale, (centre + spread) / scale
+
+
+def aalen_johansen(rows: list[tuple[int, str]]) -> list[tuple[int, float]]:
+    """Cumulative incidence of `converted` after every day that has an end: (day, incidence).
+
+    `rows` are (day, what) with what in converted, ended (any other end), running (censored on that day); on one day
+    ends come before censoring.
+    """
+    alive, incidence = Fraction(1), Fraction(0)
+    curve = []
+    for day in sorted({day for day, what in rows if what != "running"}):
+        at_risk = sum(1 for other, _ in rows if other >= day)
+        converted = sum(1 for row in rows if row == (day, "converted"))
+        ended = sum(1 for row in rows if row == (day, "ended"))
+        incidence += alive * Fraction(converted, at_risk)
+        alive *= 1 - Fraction(converted + ended, at_risk)
+        curve.append((day, float(incidence)))
+    return curve
+
+
+def month_of(day: date) -> tuple[date, date]:
+    """The calendar month that holds `day`, end exclusive."""
+    start = day.replace(day=1)
+    return start, (start + timedelta(days=32)).replace(day=1)
+
+
+def week_of(day: date) -> tuple[date, date]:
+    """The ISO week that holds `day`, end exclusive."""
+    start = day - timedelta(days=day.weekday())
+    return start, start + timedelta(days=7)
+
+
+def in_population(trial: Trial, population: Population) -> bool:
+    """Whether a trial counts in a rate of this population; `all` counts every one."""
+    if population == "all":
+        return True
+    if population == "add_on":
+        return trial.is_add_on
+    return not trial.is_add_on and trial.is_first_trial == (population == "first")
+
+
+def conversion(
+    trials: list[Trial],
+    definition: Definition,
+    as_of: datetime,
+    *,
+    by: Literal["month", "week"] | None = "month",
+    within_days: int | Literal["ever"] | None = None,
+    grace_days: int | None = None,
+    population: Population = "first",
+    rules: Rules | None = None,
+) -> list[Rate]:
+    """Rates by period of one definition, oldest first; rolling ones without `by` give the one window ending at as_of."""
+    rules = rules or Rules()
+    known = [t for t in trials if t.outcome != "merged"]
+    if definition == "status":
+        known = [t for t in known if t.source == "stripe"]
+    if definition.startswith("rolling"):
+        return _rolling(known, definition, as_of, by, population, rules)
+    span = week_of if by == "week" else month_of
+    groups: dict[tuple[date, date], list[Trial]] = {}
+    for trial in known:
+        if definition == "end_cohort":
+            if trial.effective_end_at <= as_of:
+                groups.setdefault(span(rules.day(trial.effective_end_at)), []).append(trial)
+        else:
+            groups.setdefault(span(rules.day(trial.started_at)), []).append(trial)
+    rates = []
+    for (start, end), members in sorted(groups.items()):
+        inside = [t for t in members if in_population(t, population)]
+        won, wait = set(), set()
+        for trial in inside:
+            reached, until = _reached(trial, definition, within_days, grace_days, rules)
+            if reached:
+                won.add(trial.trial_id)
+            elif as_of <= until and trial.outcome not in _NOT_WAITING:
+                wait.add(trial.trial_id)
+        rates.append(
+            Rate(
+                definition,
+                start,
+                end,
+                frozenset(won),
+                frozenset(t.trial_id for t in inside),
+                frozenset(wait),
+                frozenset(t.trial_id for t in members) - frozenset(t.trial_id for t in inside),
+                _estimate(inside, won, as_of, rules) if definition == "start_cohort" else None,
+            )
+        )
+    return rates
+
+
+def _reached(
+    trial: Trial, definition: Definition, within_days: int | str | None, grace_days: int | None, rules: Rules
+) -> tuple[bool, datetime]:
+    """Whether the trial is in the numerator, and until when it could still get there."""
+    if definition == "status":
+        return trial.active_status_at is not None, trial.deadline_at
+    if definition == "ever":
+        return trial.ever_paid_at is not None, trial.deadline_at
+    if definition == "end_cohort":
+        grace = rules.grace if grace_days is None else timedelta(days=grace_days)
+        until = trial.end_basis + grace + rules.lag
+    elif within_days == "ever":
+        return trial.is_paid, trial.deadline_at
+    elif within_days is None:
+        until = trial.deadline_at
+    else:
+        until = trial.started_at + timedelta(days=int(within_days))
+    return trial.converted_at is not None and trial.converted_at <= until, until
+
+
+def _estimate(members: list[Trial], won: set[str], as_of: datetime, rules: Rules) -> float | None:
+    """Aalen-Johansen estimate of the cohort: running trials are censored today, every other end competes."""
+    if not members:
+        return None
+    today = rules.day(as_of - timedelta(microseconds=1))
+    rows = []
+    for trial in members:
+        start = rules.day(trial.started_at)
+        if trial.trial_id in won:
+            assert trial.converted_at is not None
+            rows.append(((rules.day(trial.converted_at) - start).days + 1, "converted"))
+        elif trial.outcome == "pending":
+            rows.append(((today - start).days + 1, "running"))
+        else:
+            over = trial.outcome_at or trial.effective_end_at
+            rows.append(((rules.day(over) - start).days + 1, "ended"))
+    curve = aalen_johansen(rows)
+    return curve[-1][1] if curve else 0.0
+
+
+def _rolling(
+    trials: list[Trial], definition: Definition, as_of: datetime, by: str | None, population: Population, rules: Rules
+) -> list[Rate]:
+    today = rules.day(as_of - timedelta(microseconds=1))
+    if by is None:
+        windows = [(today - timedelta(days=29), today + timedelta(days=1), today)]
+    else:
+        span = week_of if by == "week" else month_of
+        first = min((rules.day(t.started_at) for t in trials), default=today)
+        windows, day = [], first
+        while day <= today:
+            start, end = span(day)
+            windows.append((start, end, min(end - timedelta(days=1), today)))
+            day = end
+    rates = []
+    for start, end, last in windows:
+        begin = last - timedelta(days=29)
+
+        def inside(instant: datetime | None, begin: date = begin, last: date = last) -> bool:
+            return instant is not None and begin <= rules.day(instant) <= last
+
+        won = [t for t in trials if inside(t.converted_at)]
+        if definition == "rolling_flow":
+            base = [t for t in trials if inside(t.started_at)]
+        else:
+            base = won + [t for t in trials if not t.is_paid and _ended_for_good(t) and inside(t.outcome_at)]
+        counted = [t for t in base if in_population(t, population)]
+        rates.append(
+            Rate(
+                definition,
+                start,
+                end,
+                frozenset(t.trial_id for t in won if in_population(t, population)),
+                frozenset(t.trial_id for t in counted),
+                frozenset(
+                    t.trial_id
+                    for t in counted
+                    if not t.is_paid and as_of <= t.deadline_at and t.outcome not in _NOT_WAITING
+                ),
+                frozenset(t.trial_id for t in base) - frozenset(t.trial_id for t in counted),
+            )
+        )
+    return rates
+
+
+def _ended_for_good(trial: Trial) -> bool:
+    """Ended unconverted; a trial that only waits paused for a card has not."""
+    if trial.outcome == "no_payment_method":
+        return trial.is_inferred or trial.ended_at is not None
+    return trial.outcome in _ENDED
