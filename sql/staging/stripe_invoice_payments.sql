@@ -1,0 +1,34 @@
+/*
+description: Every Stripe record of an invoice payment, the link from invoice to payment intent since API 2025-03-31.
+grain: one row per record
+key: [record_id]
+not_null: [record_id, invoice_payment_id, occurred_at, known_at]
+*/
+WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
+  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+    known_at, load_order, livemode,
+    from_json(object, '{"id": "VARCHAR", "invoice": "JSON", "status": "VARCHAR", "amount_paid": "BIGINT",
+      "payment": {"type": "VARCHAR", "charge": "JSON", "payment_intent": "JSON"},
+      "status_transitions": {"paid_at": "UINTEGER"}}') AS b
+  FROM raw.stripe
+  WHERE object_type = 'invoice_payment'
+)
+SELECT
+  CAST(r.record_id AS VARCHAR) AS record_id, -- record the row comes from
+  CAST(r.kind AS VARCHAR) AS kind, -- event: says that something happened; object: a snapshot of a state
+  CAST(r.event_id AS VARCHAR) AS event_id, -- Stripe's event id; NULL for snapshots
+  CAST(r.event_type AS VARCHAR) AS event_type, -- Stripe's event type; NULL for snapshots
+  CAST(r.occurred_at AS TIMESTAMP) AS occurred_at, -- when the event was created; for a snapshot when it was landed, for its undated fields prove no more
+  CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
+  CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
+  CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
+  CAST((b).id AS VARCHAR) AS invoice_payment_id, -- Stripe's id
+  CAST(coalesce(json_extract_string((b).invoice, '$.id'), json_extract_string((b).invoice, '$')) AS VARCHAR) AS invoice_id, -- invoice paid
+  CAST((b).status AS VARCHAR) AS status, -- open, paid or canceled
+  CAST((b).amount_paid AS BIGINT) AS amount_paid_minor, -- amount paid by it
+  CAST((b).payment.type AS VARCHAR) AS payment_type, -- payment_intent, charge or payment_record; the last is a payment outside Stripe
+  CAST(coalesce(json_extract_string((b).payment.charge, '$.id'), json_extract_string((b).payment.charge, '$')) AS VARCHAR) AS charge_id, -- charge
+  CAST(coalesce(json_extract_string((b).payment.payment_intent, '$.id'), json_extract_string((b).payment.payment_intent, '$')) AS VARCHAR) AS payment_intent_id, -- payment intent
+  CAST(make_timestamp(CAST((b).status_transitions.paid_at AS BIGINT) * 1000000) AS TIMESTAMP) AS paid_at -- when it was paid
+FROM r
+WHERE (b).id IS NOT NULL
