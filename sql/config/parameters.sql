@@ -17,5 +17,6 @@ CREATE TABLE config.parameters (
     features_total INTEGER NOT NULL, -- size of the feature catalogue
     benchmark_events_per_day INTEGER NOT NULL, -- prior benchmark of events per active day, until calibrated
     band_light INTEGER NOT NULL, -- intensity below this is light
-    band_moderate INTEGER NOT NULL -- intensity below this is moderate, from it on heavy
+    band_moderate INTEGER NOT NULL, -- intensity below this is moderate, from it on heavy
+    account_metadata_key VARCHAR NOT NULL -- key in a Stripe object's metadata that names the account
 )

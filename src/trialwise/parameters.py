@@ -100,7 +100,7 @@ def tables(
     }
 
 
-def parameter_row(config: Config) -> dict[str, int | None]:
+def parameter_row(config: Config) -> dict[str, int | str | None]:
     """The one row of config.parameters."""
     return {
         "trial_length_days": config.trials.length_days,
@@ -119,6 +119,7 @@ def parameter_row(config: Config) -> dict[str, int | None]:
         "benchmark_events_per_day": config.usage.benchmark_events_per_day,
         "band_light": config.usage.band_light,
         "band_moderate": config.usage.band_moderate,
+        "account_metadata_key": config.identity.account_metadata_key,
     }
 
 

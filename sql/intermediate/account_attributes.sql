@@ -1,0 +1,77 @@
+/*
+description: >
+  History of every declared attribute of an account: traits of group calls (subject account) and of identify calls of its people (subject
+  user), as announced. A value that says nothing new is left out: equal to the one before it and known no earlier. The attribute `channel`
+  is always there, once: the first touch, by the instant it was known. Traits set to null or absent say nothing.
+grain: one row per account, attribute and announced change
+key: [account_key, attribute, occurred_at, known_at, value]
+not_null: [account_key, attribute, value, occurred_at, known_at, known_date]
+*/
+WITH calls AS (
+  SELECT
+    i.kind, i.user_key, i.occurred_at, i.channel, CAST(i.traits AS JSON) AS body,
+    CASE WHEN i.account_key <> 0 THEN i.account_key ELSE l.account_key END AS announced_key,
+    greatest(i.known_at, CASE WHEN i.account_key <> 0 THEN i.known_at ELSE coalesce(l.known_at, i.known_at) END) AS known_at,
+    greatest(i.known_date, CASE WHEN i.account_key <> 0 THEN i.known_date ELSE coalesce(l.known_date, i.known_date) END) AS known_date
+  FROM staging.identities AS i
+  CROSS JOIN config.clock AS c
+  LEFT JOIN intermediate.user_links AS l ON l.user_key = i.user_key
+  LEFT JOIN intermediate.users AS u ON u.user_key = i.user_key
+  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at
+    AND i.kind IN ('identify', 'group') AND NOT coalesce(u.is_excluded, FALSE)
+),
+
+placed AS (
+  SELECT
+    k.kind, k.occurred_at, k.channel, k.body,
+    coalesce(m.account_key, k.announced_key) AS account_key,
+    greatest(k.known_at, coalesce(m.known_at, k.known_at)) AS known_at,
+    greatest(k.known_date, coalesce(m.known_date, k.known_date)) AS known_date
+  FROM calls AS k
+  LEFT JOIN intermediate.account_links AS m ON m.announced_key = k.announced_key
+  WHERE k.announced_key IS NOT NULL
+),
+
+touches AS (
+  SELECT p.account_key, p.channel, p.occurred_at, p.known_at, p.known_date,
+    row_number() OVER (PARTITION BY p.account_key ORDER BY p.known_at, p.occurred_at, p.channel) AS place
+  FROM placed AS p
+  WHERE p.channel IS NOT NULL
+),
+
+announced AS (
+  -- a trait may name a key of an object inside: address.country
+  SELECT
+    p.account_key, a.attribute, p.occurred_at, p.known_at, p.known_date,
+    coalesce(p.body ->> a.trait, (p.body -> split_part(a.trait, '.', 1)) ->> split_part(a.trait, '.', 2)) AS value
+  FROM placed AS p
+  INNER JOIN config.attributes AS a ON p.kind = CASE WHEN a.subject = 'account' THEN 'group' ELSE 'identify' END
+),
+
+compared AS (
+  SELECT
+    n.account_key, n.attribute, n.value, n.occurred_at, n.known_at, n.known_date,
+    lag(n.value) OVER (PARTITION BY n.account_key, n.attribute ORDER BY n.occurred_at, n.known_at, n.value) AS value_before,
+    lag(n.known_at) OVER (PARTITION BY n.account_key, n.attribute ORDER BY n.occurred_at, n.known_at, n.value) AS known_before
+  FROM announced AS n
+  WHERE n.value IS NOT NULL
+),
+
+history AS (
+  SELECT o.account_key, o.attribute, o.value, o.occurred_at, o.known_at, o.known_date
+  FROM compared AS o
+  WHERE o.value_before IS NULL OR o.value_before <> o.value OR o.known_before > o.known_at
+  UNION ALL
+  SELECT t.account_key, 'channel' AS attribute, t.channel AS value, t.occurred_at, t.known_at, t.known_date
+  FROM touches AS t
+  WHERE t.place = 1
+)
+
+SELECT
+  CAST(h.account_key AS INTEGER) AS account_key, -- account after merges
+  CAST(h.attribute AS VARCHAR) AS attribute, -- attr_<name> as configured, or channel
+  CAST(h.value AS VARCHAR) AS value, -- the value as text
+  CAST(h.occurred_at AS TIMESTAMP) AS occurred_at, -- when it was said
+  CAST(h.known_at AS TIMESTAMP) AS known_at, -- when it was known, with the links it needed
+  CAST(h.known_date AS DATE) AS known_date -- reporting day from which it may be used
+FROM history AS h

@@ -1,0 +1,146 @@
+/*
+description: >
+  Accounts seen by the cut, merged ones under the survivor: name, domain, owner, channel, sign-up, whom to call, and why an account is no
+  prospect. Name, domain and owner are the latest said; the channel is the first touch.
+grain: one row per account
+key: [account_key]
+not_null: [account_key, account_id]
+accepted: {undesirable_reason: [internal, competitor, free_mail, title, test_mode]}
+*/
+WITH calls AS (
+  SELECT coalesce(m.account_key, i.account_key) AS account_key, i.occurred_at, i.known_at, i.call_id, i.name, i.domain, i.owner, i.created_at
+  FROM staging.identities AS i
+  CROSS JOIN config.clock AS c
+  LEFT JOIN intermediate.account_links AS m ON m.announced_key = i.account_key
+  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at AND i.kind = 'group' AND i.account_key <> 0
+),
+
+actions AS (
+  SELECT coalesce(m.account_key, e.account_key) AS account_key, e.occurred_at, e.known_at, e.event_id, p.owner
+  FROM staging.events AS e
+  CROSS JOIN config.clock AS c
+  INNER JOIN config.event_catalogue AS k ON k.event_key = e.event_key
+  INNER JOIN staging.event_properties AS p ON p.event_id = e.event_id
+  LEFT JOIN intermediate.account_links AS m ON m.announced_key = e.account_key
+  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND k.role = 'sales_action' AND e.account_key <> 0
+),
+
+customers AS (
+  SELECT
+    coalesce(m.account_key, a.account_key) AS account_key, s.occurred_at, s.known_at, s.record_id, s.name, lower(trim(s.email)) AS email, a.is_test, a.known_at AS seen_at,
+    s.customer_created_at
+  FROM intermediate.customer_accounts AS a
+  CROSS JOIN config.clock AS c
+  LEFT JOIN intermediate.account_links AS m ON m.announced_key = a.account_key
+  LEFT JOIN staging.stripe_customers AS s
+    ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND coalesce(CASE WHEN s.kind = 'object' THEN s.customer_created_at END, s.occurred_at) < c.as_of
+),
+
+facts AS (
+  SELECT k.account_key, 'name' AS fact, 1 AS source, k.name AS value, k.occurred_at, k.known_at, k.call_id AS said_by FROM calls AS k WHERE k.name IS NOT NULL
+  UNION ALL
+  SELECT k.account_key, 'name' AS fact, 2 AS source, k.name AS value, k.occurred_at, k.known_at, k.record_id AS said_by FROM customers AS k WHERE k.name IS NOT NULL
+  UNION ALL
+  SELECT k.account_key, 'domain' AS fact, 1 AS source, k.domain AS value, k.occurred_at, k.known_at, k.call_id AS said_by FROM calls AS k WHERE k.domain IS NOT NULL
+  UNION ALL
+  SELECT k.account_key, 'owner' AS fact, 1 AS source, k.owner AS value, k.occurred_at, k.known_at, k.call_id AS said_by FROM calls AS k WHERE k.owner IS NOT NULL
+  UNION ALL
+  SELECT k.account_key, 'owner' AS fact, 1 AS source, k.owner AS value, k.occurred_at, k.known_at, k.event_id AS said_by FROM actions AS k WHERE k.owner IS NOT NULL
+  UNION ALL
+  SELECT k.account_key, 'email' AS fact, 1 AS source, k.email AS value, k.occurred_at, k.known_at, k.record_id AS said_by FROM customers AS k WHERE k.email IS NOT NULL
+  UNION ALL
+  SELECT h.account_key, 'channel' AS fact, 1 AS source, h.value, h.occurred_at, h.known_at, h.value AS said_by FROM intermediate.account_attributes AS h WHERE h.attribute = 'channel'
+),
+
+ranked AS (
+  SELECT f.account_key, f.fact, f.value,
+    row_number() OVER (PARTITION BY f.account_key, f.fact ORDER BY f.source, f.occurred_at DESC, f.known_at DESC, f.said_by) AS place
+  FROM facts AS f
+),
+
+latest AS (
+  SELECT
+    r.account_key,
+    max(CASE WHEN r.fact = 'name' THEN r.value END) AS name, max(CASE WHEN r.fact = 'domain' THEN r.value END) AS domain,
+    max(CASE WHEN r.fact = 'owner' THEN r.value END) AS owner, max(CASE WHEN r.fact = 'email' THEN r.value END) AS billing_email,
+    max(CASE WHEN r.fact = 'channel' THEN r.value END) AS channel
+  FROM ranked AS r
+  WHERE r.place = 1
+  GROUP BY r.account_key
+),
+
+sightings AS (
+  SELECT coalesce(m.account_key, p.account_key) AS account_key, p.first_at AS seen_at FROM intermediate.account_users AS p LEFT JOIN intermediate.account_links AS m ON m.announced_key = p.account_key WHERE p.account_key <> 0
+  UNION ALL
+  SELECT n.account_key, n.first_seen_at AS seen_at FROM intermediate.contacts AS n
+  UNION ALL
+  SELECT k.account_key, least(k.seen_at, coalesce(k.customer_created_at, k.seen_at)) AS seen_at FROM customers AS k
+  UNION ALL
+  SELECT k.account_key, k.created_at AS seen_at FROM calls AS k WHERE k.created_at <= k.occurred_at
+),
+
+seen AS (
+  SELECT s.account_key, min(s.seen_at) AS signed_up_at FROM sightings AS s GROUP BY s.account_key
+),
+
+tests AS (
+  SELECT k.account_key, min(CASE WHEN k.is_test THEN 1 ELSE 0 END) AS only_test FROM customers AS k GROUP BY k.account_key
+),
+
+people AS (
+  SELECT
+    n.account_key, min(CASE WHEN n.is_excluded THEN 1 ELSE 0 END) AS only_internal, max(CASE WHEN x.reason = 'competitor' THEN 1 ELSE 0 END) AS any_competitor
+  FROM intermediate.contacts AS n
+  LEFT JOIN config.excluded_domains AS x ON lower(x.domain) = split_part(n.email, '@', 2) AND x.reason = 'competitor'
+  GROUP BY n.account_key
+),
+
+described AS (
+  SELECT
+    s.account_key, a.account_id, l.name, l.domain AS own_domain, l.owner, l.channel, s.signed_up_at,
+    CASE WHEN n.email IS NOT NULL THEN n.canonical_user_key END AS contact_user_key, CASE WHEN n.email IS NOT NULL THEN n.name END AS contact_name,
+    coalesce(n.email, l.billing_email) AS contact_email, CASE WHEN n.email IS NOT NULL THEN n.title END AS contact_title,
+    coalesce(t.only_test, 0) AS only_test, coalesce(p.only_internal, 0) AS only_internal, coalesce(p.any_competitor, 0) AS any_competitor
+  FROM seen AS s
+  INNER JOIN staging.accounts AS a ON a.account_key = s.account_key
+  LEFT JOIN latest AS l ON l.account_key = s.account_key
+  LEFT JOIN intermediate.contacts AS n ON n.account_key = s.account_key AND n.place = 1 AND NOT n.is_excluded
+  LEFT JOIN tests AS t ON t.account_key = s.account_key
+  LEFT JOIN people AS p ON p.account_key = s.account_key
+),
+
+domains AS (
+  SELECT
+    x.domain, max(CASE WHEN x.reason = 'internal' THEN 1 ELSE 0 END) AS internal, max(CASE WHEN x.reason = 'competitor' THEN 1 ELSE 0 END) AS competitor,
+    max(CASE WHEN x.reason = 'free_mail' THEN 1 ELSE 0 END) AS free_mail
+  FROM config.excluded_domains AS x
+  GROUP BY x.domain
+),
+
+titles AS (
+  SELECT lower(x.title) AS title FROM config.excluded_titles AS x GROUP BY lower(x.title)
+)
+
+SELECT
+  CAST(d.account_key AS INTEGER) AS account_key, -- physical key, never shown to people
+  CAST(d.account_id AS VARCHAR) AS account_id, -- your id of the account
+  CAST(d.name AS VARCHAR) AS account_name, -- latest name said by a group call, else by its Stripe customer
+  CAST(coalesce(d.own_domain, CASE WHEN coalesce(m.free_mail, 0) = 0 THEN nullif(split_part(d.contact_email, '@', 2), '') END) AS VARCHAR) AS domain, -- its domain: said, else of the contact's address unless that is free mail
+  CAST(d.owner AS VARCHAR) AS owner, -- sales person it belongs to, latest said by a trait or a sales action
+  CAST(d.channel AS VARCHAR) AS channel, -- how it came, by its first known touch
+  CAST(d.signed_up_at AS TIMESTAMP) AS signed_up_at, -- createdAt of its group trait or first time seen, whichever is earlier
+  CAST(d.contact_user_key AS INTEGER) AS contact_user_key, -- person sales should call; NULL when only billing knows an address
+  CAST(d.contact_name AS VARCHAR) AS contact_name, -- name of the person
+  CAST(d.contact_email AS VARCHAR) AS contact_email, -- address of the person, else of the Stripe customer
+  CAST(d.contact_title AS VARCHAR) AS contact_title, -- job title of the person
+  CAST(CASE
+    WHEN d.only_internal = 1 OR coalesce(o.internal, 0) = 1 OR coalesce(m.internal, 0) = 1 THEN 'internal'
+    WHEN d.any_competitor = 1 OR coalesce(o.competitor, 0) = 1 OR coalesce(m.competitor, 0) = 1 THEN 'competitor'
+    WHEN coalesce(m.free_mail, 0) = 1 THEN 'free_mail'
+    WHEN t.title IS NOT NULL THEN 'title'
+    WHEN d.only_test = 1 THEN 'test_mode'
+  END AS VARCHAR) AS undesirable_reason -- why it is no prospect; NULL when it is one
+FROM described AS d
+LEFT JOIN domains AS o ON lower(o.domain) = d.own_domain
+LEFT JOIN domains AS m ON lower(m.domain) = split_part(d.contact_email, '@', 2)
+LEFT JOIN titles AS t ON t.title = lower(d.contact_title)

@@ -1,0 +1,65 @@
+/*
+description: >
+  E-mail events (sent, delivered, opened, clicked, replied, bounced, unsubscribed, complained) with the account they belong to: the one the
+  event names, else the user's, else that of the user whose e-mail address the message went to. Openings by privacy proxies and clicks by
+  link scanners are kept and flagged; they are nobody's response. Messages to excluded people and to nobody known are left out.
+grain: one row per e-mail event
+key: [event_id]
+not_null: [event_id, account_key, role, occurred_at, activity_date, known_at, known_date, is_machine, is_response]
+accepted: {role: [email_sent, email_delivered, email_opened, email_clicked, email_replied, email_unsubscribed, email_bounced, email_complained]}
+*/
+WITH mails AS (
+  SELECT
+    e.event_id, e.account_key, e.user_key, k.role, e.occurred_at, e.activity_date, e.known_at, e.known_date,
+    p.recipient, p.campaign_id, p.campaign_name, p.message_id, p.link_url,
+    (k.role = 'email_opened' AND (coalesce(p.is_privacy_proxy, FALSE) OR coalesce(p.is_bot, FALSE)))
+    OR (k.role = 'email_clicked' AND coalesce(p.is_bot, FALSE)) AS is_machine
+  FROM staging.events AS e
+  CROSS JOIN config.clock AS c
+  INNER JOIN config.event_catalogue AS k ON k.event_key = e.event_key
+  LEFT JOIN staging.event_properties AS p ON p.event_id = e.event_id
+  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND substr(k.role, 1, 6) = 'email_'
+),
+
+addresses AS (
+  SELECT u.email, u.user_key, row_number() OVER (PARTITION BY u.email ORDER BY u.first_seen_at, u.user_id) AS place
+  FROM intermediate.users AS u
+  WHERE u.email IS NOT NULL
+),
+
+people AS (
+  SELECT m.*, CASE WHEN m.user_key <> 0 THEN m.user_key ELSE a.user_key END AS person_key
+  FROM mails AS m
+  LEFT JOIN addresses AS a ON a.email = m.recipient AND a.place = 1
+),
+
+placed AS (
+  SELECT
+    p.*,
+    CASE WHEN p.account_key <> 0 THEN p.account_key ELSE l.account_key END AS announced_key,
+    CASE WHEN p.account_key <> 0 THEN p.known_at ELSE greatest(p.known_at, coalesce(l.known_at, p.known_at)) END AS placed_at,
+    CASE WHEN p.account_key <> 0 THEN p.known_date ELSE greatest(p.known_date, coalesce(l.known_date, p.known_date)) END AS placed_date
+  FROM people AS p
+  LEFT JOIN intermediate.user_links AS l ON l.user_key = p.person_key
+  LEFT JOIN intermediate.users AS u ON u.user_key = p.person_key
+  WHERE NOT coalesce(u.is_excluded, FALSE)
+)
+
+SELECT
+  CAST(p.event_id AS VARCHAR) AS event_id, -- the event
+  CAST(coalesce(m.account_key, p.announced_key) AS INTEGER) AS account_key, -- account after merges
+  CAST(p.person_key AS INTEGER) AS user_key, -- user the message went to, NULL when unknown
+  CAST(p.role AS VARCHAR) AS role, -- what happened
+  CAST(p.occurred_at AS TIMESTAMP) AS occurred_at, -- when
+  CAST(p.activity_date AS DATE) AS activity_date, -- reporting day of it
+  CAST(greatest(p.placed_at, coalesce(m.known_at, p.placed_at)) AS TIMESTAMP) AS known_at, -- when it and the links it needed were known
+  CAST(greatest(p.placed_date, coalesce(m.known_date, p.placed_date)) AS DATE) AS known_date, -- reporting day from which it may be used
+  CAST(p.campaign_id AS VARCHAR) AS campaign_id, -- campaign
+  CAST(p.campaign_name AS VARCHAR) AS campaign_name, -- its name
+  CAST(p.message_id AS VARCHAR) AS message_id, -- message
+  CAST(p.link_url AS VARCHAR) AS link_url, -- link clicked
+  CAST(p.is_machine AS BOOLEAN) AS is_machine, -- opened by a privacy proxy or clicked by a link scanner
+  CAST(p.role IN ('email_clicked', 'email_replied') AND NOT p.is_machine AS BOOLEAN) AS is_response -- a person clicked or replied
+FROM placed AS p
+LEFT JOIN intermediate.account_links AS m ON m.announced_key = p.announced_key
+WHERE p.announced_key IS NOT NULL

@@ -1,0 +1,92 @@
+/*
+description: >
+  People as known at the cut: latest e-mail, name and title, shared by all ids of one person. A person whose e-mail domain is configured as
+  internal, or whose id or e-mail is listed under [exclude] users, is excluded from usage, milestones and contacts.
+grain: one row per user seen
+key: [user_key]
+not_null: [user_key, user_id, canonical_user_key, is_excluded, first_seen_at]
+accepted: {excluded_reason: [internal, listed]}
+*/
+WITH seen AS (
+  SELECT
+    p.user_key, coalesce(l.canonical_user_key, p.user_key) AS canonical_user_key, u.user_id,
+    min(p.first_at) AS first_seen_at
+  FROM intermediate.account_users AS p
+  INNER JOIN staging.users AS u ON u.user_key = p.user_key
+  LEFT JOIN intermediate.user_aliases AS l ON l.user_key = p.user_key
+  WHERE p.user_key <> 0
+  GROUP BY p.user_key, coalesce(l.canonical_user_key, p.user_key), u.user_id
+),
+
+calls AS (
+  SELECT coalesce(l.canonical_user_key, i.user_key) AS canonical_user_key, i.occurred_at, i.known_at, i.call_id, i.email, i.name, i.title
+  FROM staging.identities AS i
+  CROSS JOIN config.clock AS c
+  LEFT JOIN intermediate.user_aliases AS l ON l.user_key = i.user_key
+  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at AND i.kind = 'identify' AND i.user_key <> 0
+),
+
+facts AS (
+  SELECT k.canonical_user_key, 'email' AS fact, k.email AS value, k.occurred_at, k.known_at, k.call_id FROM calls AS k WHERE k.email IS NOT NULL
+  UNION ALL
+  SELECT k.canonical_user_key, 'name' AS fact, k.name AS value, k.occurred_at, k.known_at, k.call_id FROM calls AS k WHERE k.name IS NOT NULL
+  UNION ALL
+  SELECT k.canonical_user_key, 'title' AS fact, k.title AS value, k.occurred_at, k.known_at, k.call_id FROM calls AS k WHERE k.title IS NOT NULL
+),
+
+ranked AS (
+  SELECT f.canonical_user_key, f.fact, f.value,
+    row_number() OVER (PARTITION BY f.canonical_user_key, f.fact ORDER BY f.occurred_at DESC, f.known_at DESC, f.call_id) AS place
+  FROM facts AS f
+),
+
+latest AS (
+  SELECT
+    r.canonical_user_key,
+    max(CASE WHEN r.fact = 'email' THEN r.value END) AS email,
+    max(CASE WHEN r.fact = 'name' THEN r.value END) AS name,
+    max(CASE WHEN r.fact = 'title' THEN r.value END) AS title
+  FROM ranked AS r
+  WHERE r.place = 1
+  GROUP BY r.canonical_user_key
+),
+
+addressed AS (
+  -- many products use the e-mail address as the user id
+  SELECT s.canonical_user_key, min(CASE WHEN s.user_id LIKE '%_@_%._%' AND s.user_id NOT LIKE 'anon:%' THEN lower(s.user_id) END) AS id_email
+  FROM seen AS s
+  GROUP BY s.canonical_user_key
+),
+
+people AS (
+  SELECT a.canonical_user_key, coalesce(l.email, a.id_email) AS email, l.name, l.title
+  FROM addressed AS a
+  LEFT JOIN latest AS l ON l.canonical_user_key = a.canonical_user_key
+),
+
+listed AS (
+  SELECT s.canonical_user_key
+  FROM seen AS s
+  INNER JOIN people AS p ON p.canonical_user_key = s.canonical_user_key
+  INNER JOIN config.excluded_users AS x ON x.user_id = s.user_id OR lower(x.user_id) = p.email
+  GROUP BY s.canonical_user_key
+),
+
+internal AS (
+  SELECT x.domain FROM config.excluded_domains AS x WHERE x.reason = 'internal' GROUP BY x.domain
+)
+
+SELECT
+  CAST(s.user_key AS INTEGER) AS user_key, -- user as announced
+  CAST(s.user_id AS VARCHAR) AS user_id, -- id as announced
+  CAST(s.canonical_user_key AS INTEGER) AS canonical_user_key, -- the person, see intermediate.user_aliases
+  CAST(p.email AS VARCHAR) AS email, -- latest e-mail of the person, lower case; the user id where it is an address
+  CAST(p.name AS VARCHAR) AS name, -- latest name
+  CAST(p.title AS VARCHAR) AS title, -- latest job title
+  CAST(i.domain IS NOT NULL OR l.canonical_user_key IS NOT NULL AS BOOLEAN) AS is_excluded, -- whether the person counts nowhere
+  CAST(CASE WHEN i.domain IS NOT NULL THEN 'internal' WHEN l.canonical_user_key IS NOT NULL THEN 'listed' END AS VARCHAR) AS excluded_reason, -- internal domain, or listed by id or e-mail
+  CAST(s.first_seen_at AS TIMESTAMP) AS first_seen_at -- first event or identity call of this id
+FROM seen AS s
+INNER JOIN people AS p ON p.canonical_user_key = s.canonical_user_key
+LEFT JOIN internal AS i ON lower(i.domain) = split_part(p.email, '@', 2)
+LEFT JOIN listed AS l ON l.canonical_user_key = s.canonical_user_key
