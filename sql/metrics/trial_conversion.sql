@@ -1,0 +1,192 @@
+/*
+description: >-
+  Trial conversion under one named definition: start_cohort, end_cohort, rolling_ended, rolling_flow, status or ever.
+  Never read a row without its definition; vendors mean different things by the same words.
+grain: one row per period (or rolling window) and split value
+key: [period_start, split_value]
+decision: conversion-definitions
+*/
+WITH settings AS (
+    SELECT c.*, coalesce(CAST($from_date AS DATE), DATE '1970-01-01') AS first_day,
+        least(coalesce(CAST($to_date AS DATE), c.as_of_date), c.as_of_date) AS last_day
+    FROM marts.clock AS c
+),
+periods AS ( -- a rolling window is the 30 days up to the last day of its period that has been seen
+    SELECT DISTINCT
+        CASE WHEN $definition LIKE 'rolling%' THEN CAST(p.seen_end - INTERVAL 30 DAY AS DATE)
+            WHEN $by = 'all' THEN greatest(p.period_start, s.first_day) ELSE p.period_start END AS period_start,
+        CASE WHEN $definition LIKE 'rolling%' THEN p.seen_end
+            WHEN $by = 'all' THEN CAST(s.last_day + INTERVAL 1 DAY AS DATE) ELSE p.period_end END AS period_end
+    FROM marts.periods AS p
+    JOIN settings AS s ON p.day BETWEEN s.first_day AND s.last_day
+    WHERE p.unit = $by
+),
+landmarks AS ( -- the end of trial day k, where membership is read: members among trials still open then
+    SELECT t.trial_id, k.day,
+        coalesce(t.effective_end_at > k.ends_at, TRUE) AND s.as_of >= k.ends_at AS is_open
+    FROM marts.trials AS t
+    CROSS JOIN settings AS s
+    JOIN marts.calendar AS k ON k.day_no = t.start_no + coalesce(CAST($at_day AS INTEGER), t.half_day) - 1
+    WHERE CAST($segment AS VARCHAR) IS NOT NULL
+),
+memberships AS (
+    SELECT l.trial_id,
+        CASE WHEN NOT l.is_open THEN 'not_open' WHEN count(m.trial_id) > 0 THEN 'member' ELSE 'non_member' END AS standing
+    FROM landmarks AS l
+    LEFT JOIN marts.memberships AS m
+        ON m.trial_id = l.trial_id AND m.segment = $segment
+        AND m.entered_on <= l.day AND (m.left_on IS NULL OR m.left_on > l.day)
+    GROUP BY l.trial_id, l.is_open
+),
+trials AS (
+    SELECT t.*, s.as_of, CASE WHEN CAST($segment AS VARCHAR) IS NOT NULL
+            THEN coalesce(m.standing, 'not_open') ELSE p.split_value END AS split_value,
+        (t.population = $population OR ($population = 'all' AND t.population IN ('first', 'repeat', 'add_on')))
+        AND (CAST($segment AS VARCHAR) IS NULL OR coalesce(m.standing, 'not_open') <> 'not_open')
+        AND NOT ($definition = 'status' AND t.source = 'event') AS is_counted,
+        CASE $definition WHEN 'status' THEN t.active_status_at WHEN 'ever' THEN t.ever_paid_at ELSE t.converted_at END AS hit_at,
+        CASE WHEN $definition = 'end_cohort' THEN t.over_at ELSE t.started_at END AS origin_at,
+        CASE
+            WHEN $definition = 'start_cohort' AND CAST($within_days AS INTEGER) IS NOT NULL
+                THEN t.started_at + CAST($within_days AS INTEGER) * INTERVAL 1 DAY
+            WHEN $definition = 'end_cohort' THEN t.over_at
+                + coalesce(CAST($grace_days AS INTEGER), s.grace_days) * INTERVAL 1 DAY
+                + s.collection_lag_hours * INTERVAL 1 HOUR
+            WHEN $definition = 'status' THEN t.effective_end_at
+            ELSE coalesce(t.deadline_at, t.started_at + s.freemium_days * INTERVAL 1 DAY)
+        END AS limit_at
+    FROM marts.trials AS t
+    CROSS JOIN settings AS s
+    LEFT JOIN memberships AS m ON m.trial_id = t.trial_id
+    LEFT JOIN marts.trial_splits AS p ON p.trial_id = t.trial_id AND p.split_key = $split_key
+    WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
+),
+judged AS (
+    SELECT t.*,
+        t.hit_at IS NOT NULL AND ($ever OR $definition IN ('status', 'ever') OR t.hit_at <= t.limit_at)
+        AND NOT ($net AND t.is_refunded) AS is_hit,
+        t.hit_at IS NULL AND t.as_of <= t.limit_at AND t.outcome NOT IN ('cancelled', 'converted_free') AS is_pending
+    FROM trials AS t
+),
+appearances AS ( -- the day on which a trial stands above or below the line of its definition
+    SELECT j.*, j.start_date AS day, j.is_hit AS above, TRUE AS below
+    FROM judged AS j
+    WHERE $definition IN ('start_cohort', 'status', 'ever')
+    UNION ALL
+    SELECT j.*, j.effective_end_date AS day, j.is_hit AS above, TRUE AS below
+    FROM judged AS j
+    WHERE $definition = 'end_cohort' AND j.effective_end_at <= j.as_of
+    UNION ALL
+    SELECT j.*, j.converted_date AS day, NOT ($net AND j.is_refunded) AS above, $definition = 'rolling_ended' AS below
+    FROM judged AS j
+    WHERE $definition LIKE 'rolling%' AND j.outcome IN ('converted', 'converted_late')
+    UNION ALL
+    SELECT j.*, j.outcome_date AS day, FALSE AS above, TRUE AS below
+    FROM judged AS j -- a trial that is only paused has not ended
+    WHERE $definition = 'rolling_ended' AND (j.outcome IN ('cancelled', 'expired', 'payment_failed')
+        OR (j.outcome = 'no_payment_method' AND (j.is_inferred OR j.ended_at IS NOT NULL)))
+    UNION ALL
+    SELECT j.*, j.start_date AS day, FALSE AS above, TRUE AS below
+    FROM judged AS j
+    WHERE $definition = 'rolling_flow'
+),
+placed AS (
+    SELECT p.period_start, p.period_end, a.*
+    FROM periods AS p JOIN appearances AS a ON a.day >= p.period_start AND a.day < p.period_end
+),
+spine AS (
+    SELECT p.period_start, p.period_end, v.split_value
+    FROM periods AS p
+    CROSS JOIN (
+        SELECT t.split_value FROM trials AS t WHERE CAST($split_label AS VARCHAR) IS NOT NULL
+        UNION
+        SELECT CAST(NULL AS VARCHAR) AS split_value WHERE CAST($split_label AS VARCHAR) IS NULL
+    ) AS v
+),
+counted AS (
+    SELECT s.period_start, s.period_end, s.split_value,
+        CAST(count(CASE WHEN a.is_counted AND a.above THEN 1 END) AS BIGINT) AS numerator,
+        CAST(count(CASE WHEN a.is_counted AND a.below THEN 1 END) AS BIGINT) AS denominator,
+        CAST(count(CASE WHEN a.is_counted AND a.below AND a.is_pending THEN 1 END) AS BIGINT) AS pending,
+        CAST(count(DISTINCT CASE WHEN NOT a.is_counted THEN a.trial_id END) AS BIGINT) AS excluded
+    FROM spine AS s
+    LEFT JOIN placed AS a
+        ON a.period_start = s.period_start AND a.period_end = s.period_end
+        AND a.split_value IS NOT DISTINCT FROM s.split_value
+    GROUP BY s.period_start, s.period_end, s.split_value
+),
+endings AS ( -- Aalen-Johansen: conversion against every other end; only what is pending is censored
+    SELECT a.period_start, a.split_value,
+        CASE WHEN a.is_hit THEN 1 WHEN a.is_pending THEN 0 ELSE 2 END AS kind,
+        extract(epoch FROM (CASE WHEN a.is_hit THEN a.hit_at WHEN a.is_pending THEN a.as_of
+            WHEN a.hit_at <= a.limit_at THEN a.hit_at
+            WHEN a.outcome IN ('cancelled', 'converted_free') THEN least(a.outcome_at, a.limit_at)
+            ELSE a.limit_at END) - a.origin_at) AS elapsed
+    FROM placed AS a
+    WHERE a.is_counted AND a.below AND $definition NOT LIKE 'rolling%'
+),
+steps AS (
+    SELECT e.period_start, e.split_value, e.elapsed, count(CASE WHEN e.kind = 1 THEN 1 END) AS hits,
+        count(CASE WHEN e.kind > 0 THEN 1 END) AS ends, count(*) AS leaving
+    FROM endings AS e
+    GROUP BY e.period_start, e.split_value, e.elapsed
+),
+risks AS (
+    SELECT s.*, sum(s.leaving) OVER (PARTITION BY s.period_start, s.split_value ORDER BY s.elapsed
+        ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS at_risk
+    FROM steps AS s
+),
+survival AS (
+    SELECT r.*, coalesce(exp(sum(CASE WHEN r.at_risk > r.ends THEN ln(1.0 - CAST(r.ends AS DOUBLE) / r.at_risk) ELSE 0 END)
+        OVER (PARTITION BY r.period_start, r.split_value ORDER BY r.elapsed
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)), 1) AS still_open
+    FROM risks AS r
+),
+incidence AS (
+    SELECT s.period_start, s.split_value, sum(s.still_open * s.hits / s.at_risk) AS reached
+    FROM survival AS s
+    GROUP BY s.period_start, s.split_value
+),
+rates AS (
+    SELECT c.*, CAST(c.numerator AS DOUBLE) / nullif(c.denominator, 0) AS value, i.reached,
+        CASE WHEN $definition <> 'rolling_flow' THEN CAST(c.numerator AS DOUBLE) / nullif(c.denominator, 0) END AS share,
+        CASE WHEN $definition <> 'rolling_flow'
+            THEN CAST(c.numerator + c.pending AS DOUBLE) / nullif(c.denominator, 0) END AS ceiling
+    FROM counted AS c
+    LEFT JOIN incidence AS i
+        ON i.period_start = c.period_start AND i.split_value IS NOT DISTINCT FROM c.split_value
+)
+SELECT
+    CAST('trial_conversion' AS VARCHAR) AS metric, -- name of the metric
+    CAST($definition_id AS VARCHAR) AS definition, -- id of the definition with every option that differs from the default
+    CAST($version AS VARCHAR) AS version, -- version of the definition
+    CAST(s.as_of AS TIMESTAMP) AS as_of, -- what occurred before this instant counts
+    CAST(s.known_at AS TIMESTAMP) AS known_at, -- what was known before this instant counts
+    CAST($generation AS BIGINT) AS generation, -- number of the published generation
+    CAST(r.period_start AS DATE) AS period_start, -- first local day of the period or rolling window
+    CAST(r.period_end AS DATE) AS period_end, -- the day after its last
+    CAST($split_label AS VARCHAR) AS split_key, -- what the row is split by; NULL when it is not
+    CAST(r.split_value AS VARCHAR) AS split_value, -- the value of the split this row is for
+    CAST(r.numerator AS BIGINT) AS numerator, -- trials that converted in the sense of the definition
+    CAST(r.denominator AS BIGINT) AS denominator, -- trials the rate is about
+    CAST(r.pending AS BIGINT) AS pending, -- of them not converted, deadline ahead, not cancelled
+    CAST(r.excluded AS BIGINT) AS excluded, -- trials of the period outside the population
+    CAST(r.value AS DOUBLE) AS value, -- numerator / denominator; NULL for no trials
+    CAST('rate' AS VARCHAR) AS unit, -- a fraction of 1
+    CAST(NULL AS VARCHAR) AS currency, -- no money in this metric
+    CAST(greatest(0, (r.share + 1.920729410347062 / r.denominator - 1.959963984540054 * sqrt(r.share * (1 - r.share)
+        / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
+        AS DOUBLE) AS wilson_low, -- lower end of the Wilson 95 % interval; NULL where the numerator is no subset
+    CAST(least(1, (r.share + 1.920729410347062 / r.denominator + 1.959963984540054 * sqrt(r.share * (1 - r.share)
+        / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
+        AS DOUBLE) AS wilson_high, -- upper end
+    CAST(r.share AS DOUBLE) AS bound_low, -- the rate if nothing pending converts
+    CAST(r.ceiling AS DOUBLE) AS bound_high, -- the rate if everything pending converts
+    CAST(CASE WHEN r.reached IS NOT NULL THEN greatest(r.share, least(r.ceiling, r.reached)) END AS DOUBLE)
+        AS estimate, -- cumulative incidence by Aalen and Johansen; the clamp to the bounds only removes rounding
+    CAST(r.pending = 0 AND $definition <> 'ever' AND (r.period_end <= s.as_of_date
+        OR (r.period_end = CAST(s.as_of_date + INTERVAL 1 DAY AS DATE) AND s.is_day_complete)) AS BOOLEAN)
+        AS is_final -- nothing is pending and the period is over
+FROM rates AS r
+CROSS JOIN settings AS s
+ORDER BY r.period_start, r.split_value
