@@ -45,6 +45,7 @@ PARAMETERS: Row = {
     "benchmark_events_per_day": 10,
     "band_light": 33,
     "band_moderate": 66,
+    "account_metadata_key": "account_id",
 }
 """The row of config.parameters a case starts from: the defaults of trialwise.toml."""
 

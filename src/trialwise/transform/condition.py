@@ -219,7 +219,7 @@ class _Checker:
             try:
                 (dt.date if target == "date" else dt.datetime).fromisoformat(node.this.this)
             except ValueError:
-                raise self.error(f"'{node.this.this}' is no {target}, expected as in DATE '2026-01-31'", node)
+                raise self.error(f"'{node.this.this}' is no {target}, expected as in DATE '2026-01-31'", node) from None
             return target
         source = self.family(node.this)
         allowed = {("number", "number"), ("date", "timestamp"), ("timestamp", "date"), ("number", "text")}

@@ -26,7 +26,7 @@ Replacement: TypeAlias = str | int | exp.Expr
 Item: TypeAlias = Mapping[str, Replacement]
 Expansion: TypeAlias = Mapping[str, Sequence[Item]]
 
-LISTS = ("each_milestone", "each_attribute", "each_segment", "each_rule", "each_group")
+LISTS = ("each_milestone", "each_attribute", "each_segment", "each_rule", "each_group", "each_axis")
 """The lists every workspace has, empty where it configures none."""
 
 _NAME = re.compile(r"\beach_\w+")

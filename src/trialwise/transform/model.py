@@ -23,6 +23,8 @@ EXTERNAL_SCHEMAS = ("raw", "config")
 """Tables others fill: `CREATE TABLE` files, for their columns and documentation."""
 QUERY_SCHEMAS = ("metrics", "calibration")
 """Queries run by name, with parameters or on a schedule of their own; never part of a build."""
+STATEMENT_FOLDERS = ("load",)
+"""Statements of the loader: they write raw tables and are no models."""
 _PUBLISHED_SCHEMAS = ("marts", "lists")
 _HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
 _TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR", "TIMESTAMPNTZ": "TIMESTAMP", "REAL": "FLOAT"}
@@ -132,6 +134,8 @@ def find_files(roots: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for root in roots:
         for path in sorted(root.glob("*/*.sql")):
+            if path.parent.name in STATEMENT_FOLDERS:
+                continue
             found[f"{path.parent.name}.{path.stem}"] = path
     return found
 
