@@ -1,0 +1,88 @@
+/*
+description: Use per canonical account and person, internal and test users left out
+grain: one row per account, user, activity day and known day
+key: [account_key, user_key, activity_date, known_date]
+not_null: [events, value_events, capped_events, feature_mask]
+incremental: [activity_date]
+checks:
+  - name: the_cap_only_takes_away
+    level: fail
+    sql: SELECT account_key, user_key, activity_date, known_date FROM intermediate.user_days WHERE capped_events > value_events OR capped_events < 0
+*/
+WITH resolved AS (
+  -- an event that names an account belongs to it, whoever sent it; only a nameless one follows its user
+  SELECT
+    CASE WHEN e.account_key = 0 THEN l.account_key ELSE e.account_key END AS announced_key,
+    coalesce(l.canonical_user_key, e.user_key) AS user_key,
+    e.activity_date,
+    CASE WHEN e.account_key = 0 AND l.known_date > e.known_date THEN l.known_date ELSE e.known_date END AS known_date,
+    e.events,
+    e.value_events,
+    e.feature_mask,
+    e.first_at,
+    e.last_at,
+    e.last_value_at
+  FROM intermediate.event_days AS e
+  LEFT JOIN intermediate.user_links AS l ON l.user_key = e.user_key
+  LEFT JOIN intermediate.users AS x ON x.user_key = e.user_key
+  WHERE NOT coalesce(x.is_excluded, FALSE)
+),
+
+merged AS (
+  SELECT
+    coalesce(m.account_key, r.announced_key) AS account_key,
+    r.user_key,
+    r.activity_date,
+    CASE WHEN m.known_date > r.known_date THEN m.known_date ELSE r.known_date END AS known_date,
+    r.events,
+    r.value_events,
+    r.feature_mask,
+    r.first_at,
+    r.last_at,
+    r.last_value_at
+  FROM resolved AS r
+  LEFT JOIN intermediate.account_links AS m ON m.announced_key = r.announced_key
+  WHERE r.announced_key <> 0
+),
+
+days AS (
+  SELECT
+    account_key,
+    user_key,
+    activity_date,
+    known_date,
+    CAST(sum(events) AS INTEGER) AS events,
+    CAST(sum(value_events) AS INTEGER) AS value_events,
+    bit_or(feature_mask) AS feature_mask,
+    min(first_at) AS first_at,
+    max(last_at) AS last_at,
+    max(last_value_at) AS last_value_at
+  FROM merged
+  GROUP BY account_key, user_key, activity_date, known_date
+),
+
+known_so_far AS (
+  SELECT
+    d.*,
+    CAST(sum(d.value_events) OVER (
+      PARTITION BY d.account_key, d.user_key, d.activity_date ORDER BY d.known_date
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS INTEGER) AS so_far
+  FROM days AS d
+)
+
+SELECT
+  CAST(k.account_key AS INTEGER) AS account_key, -- canonical account
+  CAST(k.user_key AS INTEGER) AS user_key, -- person, all ids joined by aliases; 0 when the calls named none
+  CAST(k.activity_date AS DATE) AS activity_date, -- reporting day of the use
+  CAST(k.known_date AS DATE) AS known_date, -- day the use AND its account were known
+  CAST(k.events AS INTEGER) AS events, -- events of any name
+  CAST(k.value_events AS INTEGER) AS value_events, -- value events
+  -- an increment, so that the rows of a day add up to the cap however late they arrive
+  CAST(least(p.events_per_day_cap, k.so_far) - least(p.events_per_day_cap, k.so_far - k.value_events) AS INTEGER) AS capped_events, -- value events that still fit under the day's cap
+  CAST(k.feature_mask AS BIGINT) AS feature_mask, -- union of the features used
+  CAST(k.first_at AS TIMESTAMP) AS first_at, -- first event of any name, UTC
+  CAST(k.last_at AS TIMESTAMP) AS last_at, -- last event of any name, UTC
+  CAST(k.last_value_at AS TIMESTAMP) AS last_value_at -- last value event, NULL when there was none, UTC
+FROM known_so_far AS k
+CROSS JOIN config.parameters AS p

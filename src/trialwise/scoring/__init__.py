@@ -1,0 +1,1 @@
+"""Rule scores and segments: definitions as data, composed into the models as parsed expressions."""
