@@ -4,7 +4,7 @@ UPDATE stripe_records SET reason = f.reason, fate = f.fate, detail = f.detail
 FROM (
   WITH owned AS (
     SELECT c.rowid AS row_id, c.event_id, c.known_at, c.segment, c.item, c.body, k.known_at AS stored_known_at,
-      coalesce(concat_ws(chr(31), k.event_type, CAST(epoch(k.created_at) AS BIGINT), coalesce(k.object_id, '')),
+      coalesce(CASE WHEN k.event_id IS NOT NULL THEN concat_ws(chr(31), k.event_type, CAST(epoch(k.created_at) AS BIGINT), coalesce(k.object_id, '')) END,
         first_value(c.body) OVER (PARTITION BY c.event_id ORDER BY c.known_at, c.segment, c.item)) AS owner_body
     FROM stripe_records AS c LEFT JOIN raw.stripe AS k ON k.kind = 'event' AND k.event_id = c.event_id
     WHERE c.reason IS NULL AND c.kind = 'event'

@@ -23,8 +23,8 @@ CREATE OR REPLACE TEMP MACRO epoch_instant(t) AS
   CASE WHEN TRY_CAST(t AS BIGINT) BETWEEN 0 AND 4102444799 THEN make_timestamp(TRY_CAST(t AS BIGINT) * 1000000) END;
 
 -- The calendar day of a UTC instant in the reporting zone.
-CREATE OR REPLACE TEMP MACRO local_day(at, zone) AS
-  CASE WHEN zone = 'UTC' THEN CAST(at AS DATE) ELSE CAST((at AT TIME ZONE 'UTC') AT TIME ZONE zone AS DATE) END;
+CREATE OR REPLACE TEMP MACRO local_day(stamp, zone) AS
+  CASE WHEN zone = 'UTC' THEN CAST(stamp AS DATE) ELSE CAST((stamp AT TIME ZONE 'UTC') AT TIME ZONE zone AS DATE) END;
 
 -- Ids that stand for "nobody": accepting one would join strangers into one account or user.
 CREATE OR REPLACE TEMP MACRO is_placeholder(id) AS

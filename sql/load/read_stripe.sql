@@ -58,7 +58,7 @@ SELECT segment, i, n, o,
   created_at, CASE shape WHEN 'event' THEN created_at ELSE landed_at END, landed_at,
   object, CASE WHEN starts_with(previous, '{') THEN previous END,
   CASE WHEN reason IS NOT NULL THEN NULL
-    WHEN shape = 'event' THEN concat_ws(chr(31), v[3], created_text, coalesce(object_id, ''))
+    WHEN shape = 'event' THEN concat_ws(chr(31), v[3], CAST(epoch(created_at) AS BIGINT), coalesce(object_id, ''))
     ELSE md5(CAST(json_extract(object, '$') AS VARCHAR)) END,
   reason,
   CASE reason WHEN 'livemode_mismatch' THEN 'livemode ' || CAST(livemode AS VARCHAR) || ', [stripe] livemode asks for ' || $livemode

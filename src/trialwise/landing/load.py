@@ -1,0 +1,203 @@
+"""From landing to the raw tables: all waiting segments in one transaction, validated in bulk by SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from trialwise.engines.duckdb import Engine
+from trialwise.errors import StoreError
+from trialwise.landing import damage, fields
+from trialwise.landing.folder import Landing
+from trialwise.landing.manifest import Import, LoadRange, Manifest
+from trialwise.landing.report import LoadReport
+from trialwise.landing.settings import LoadSettings
+from trialwise.landing.statements import create_raw, rows, run
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_TABLES = ("segments", "declared", "retried", "mapped_accounts", "damaged", "calls", "stripe_records", "contested")
+
+
+def load(engine: Engine, landing: Landing, settings: LoadSettings, *, landed_at: datetime) -> LoadReport:
+    """Bring the raw tables up to everything that has been landed.
+
+    One transaction, with a row of raw.loads for each load. When the store has lost loads, or settings that shape raw
+    have changed, the tables are filled anew in the recorded order. `landed_at` (UTC, no zone) stamps the load.
+    Raises StoreError when store and landing do not belong together.
+    """
+    manifest = landing.manifest()
+    with engine.transaction():
+        create_raw(engine)
+        stored = rows(engine, "loads")
+        rebuilt = _reason_to_rebuild(stored, manifest, settings)
+        if rebuilt is not None:
+            run(engine, "empty")
+            run(engine, "nobody")
+            stored = []
+        ranges = _ranges(stored, manifest, landed_at)
+        report = LoadReport(rebuilt=rebuilt)
+        for taken in ranges:
+            report += _load_range(engine, landing, manifest, settings, taken)
+        if not ranges:
+            _add_mapped_accounts(engine, settings)
+        _drop(engine)
+    for taken in [*(LoadRange(*row[:4]) for row in stored), *ranges]:
+        landing.note_load(taken)
+    return report
+
+
+def pending(engine: Engine, landing: Landing) -> int:
+    """Records that wait for the next load."""
+    with engine.transaction():
+        create_raw(engine)
+        stored = rows(engine, "loads")
+    return sum(entry.records for entry in landing.manifest().after(stored[-1][2] if stored else 0))
+
+
+def _reason_to_rebuild(stored: Sequence[tuple[Any, ...]], manifest: Manifest, settings: LoadSettings) -> str | None:
+    """Why the tables must be filled anew, or None."""
+    if stored and stored[-1][2] > manifest.last_segment:
+        raise StoreError(
+            f"the store has loaded segment {stored[-1][2]}, landing ends with {manifest.last_segment}",
+            "They do not belong together: restore both from one backup.",
+        )
+    if any((row[0], row[1], row[2]) != (known.load_id, known.first_segment, known.last_segment)
+           for row, known in zip(stored, manifest.loads, strict=False)):  # fmt: skip
+        return "the store's loads are not those of landing"
+    if len(stored) < len(manifest.loads):
+        return f"the store has {len(stored)} of {len(manifest.loads)} loads"
+    if stored and stored[-1][4] != settings.fingerprint:
+        return "settings that shape the raw tables have changed"
+    return None
+
+
+def _ranges(stored: Sequence[tuple[Any, ...]], manifest: Manifest, landed_at: datetime) -> list[LoadRange]:
+    """The loads to carry out: the recorded ones the store lacks, then one for what nobody has loaded."""
+    ranges = list(manifest.loads[len(stored) :])
+    taken = max([row[2] for row in stored] + [known.last_segment for known in ranges], default=0)
+    if manifest.last_segment > taken:
+        ranges.append(LoadRange(len(stored) + len(ranges) + 1, taken + 1, manifest.last_segment, landed_at))
+    return ranges
+
+
+def _load_range(
+    engine: Engine, landing: Landing, manifest: Manifest, settings: LoadSettings, taken: LoadRange
+) -> LoadReport:
+    imports = manifest.between(taken.first_segment, taken.last_segment)
+    values: dict[str, Any] = {
+        "load_id": taken.load_id,
+        "landed_at": taken.landed_at,
+        "first_segment": taken.first_segment,
+        "last_segment": taken.last_segment,
+        "timezone": settings.timezone,
+        "livemode": settings.livemode_text,
+        "metadata_path": settings.metadata_path,
+        "declared": settings.fingerprint,
+        "paths": [str(landing.path(s.number)) for entry in imports for s in entry.segments],
+    }
+    _prepare(engine, settings, imports)
+    _read(engine, landing, imports, values)
+    damage.collect(engine, landing)
+    run(engine, "number_repeats")
+    run(engine, "contested_calls")
+    run(engine, "judge_calls")
+    run(engine, "judge_stripe_events")
+    run(engine, "judge_stripe_objects")
+    if rows(engine, "late_refusals")[0][0]:
+        run(engine, "fill_raw_calls", values)
+        run(engine, "fill_raw_stripe", values)
+    run(engine, "resolve_aliases")
+    for step in (
+        "add_users", "add_events", "add_accounts",
+        "drop_replaced_events", "drop_replaced_identities", "drop_replaced_stripe",
+        "insert_events", "insert_event_properties", "insert_identities", "insert_stripe",
+        "insert_quarantine", "mark_retried",
+    ):  # fmt: skip
+        run(engine, step, values)
+    loaded, duplicate, quarantined = rows(engine, "counts")[0]
+    received = loaded + duplicate + quarantined
+    run(
+        engine,
+        "insert_load",
+        {**values, "received": received, "loaded": loaded, "duplicate": duplicate, "quarantined": quarantined},
+    )
+    reasons = dict(rows(engine, "reasons", values))
+    return LoadReport(received, loaded, duplicate, quarantined, 0, 1, None, reasons)
+
+
+def _prepare(engine: Engine, settings: LoadSettings, imports: Iterable[Import]) -> None:
+    """Fresh working tables, with what Python knows: segments, declared names, retries, mapped accounts."""
+    import polars as pl
+
+    run(engine, "macros")
+    for table in ("segments", "declared", "retried", "damaged", "calls", "stripe_records"):
+        run(engine, table)
+    entries = list(imports)
+    segments = [
+        (s.number, entry.number, entry.source, entry.file, s.records, entry.landed_at)
+        for entry in entries
+        for s in entry.segments
+    ]
+    names = ("segment", "import_no", "source", "file", "records", "landed_at")
+    engine.append("segments", pl.DataFrame(segments, schema=list(names), orient="row"))
+    engine.append("declared", pl.DataFrame({"event_name": sorted(settings.declared_events)}, schema={"event_name": pl.String}))
+    retried = [(key, entry.landed_at) for entry in entries for key in entry.retries]
+    engine.append("retried", _retried(retried))
+    _fill_mapped_accounts(engine, settings)
+
+
+def _retried(pairs: Sequence[tuple[str, datetime]]) -> pl.DataFrame:
+    import polars as pl
+
+    schema: dict[str, Any] = {"quarantine_id": pl.String, "retried_at": pl.Datetime("us")}
+    return pl.DataFrame(pairs, schema=schema, orient="row")
+
+
+def _fill_mapped_accounts(engine: Engine, settings: LoadSettings) -> None:
+    import polars as pl
+
+    run(engine, "mapped_accounts")
+    accounts = sorted({*settings.customer_map.values(), *(f"stripe:{customer}" for customer in settings.customer_map)})
+    engine.append("mapped_accounts", pl.DataFrame({"account_id": accounts}, schema={"account_id": pl.String}))
+
+
+def _add_mapped_accounts(engine: Engine, settings: LoadSettings) -> None:
+    """Keys for the mapping file's accounts when there is nothing else to load."""
+    run(engine, "macros")
+    run(engine, "calls")
+    run(engine, "stripe_records")
+    _fill_mapped_accounts(engine, settings)
+    run(engine, "add_accounts", {"metadata_path": settings.metadata_path})
+
+
+def _read(engine: Engine, landing: Landing, imports: Iterable[Import], values: dict[str, Any]) -> None:
+    """Read segments in groups that are read alike."""
+
+    def alike(entry: Import) -> tuple[str, str, list[tuple[str, str]]]:
+        return entry.source, entry.format, sorted(entry.mapping.items())
+
+    for (source, form, mapping), group in groupby(sorted(imports, key=alike), key=alike):
+        paths = [str(landing.path(s.number)) for entry in group for s in entry.segments]
+        if not paths:
+            continue
+        chosen = dict(mapping)
+        run(
+            engine,
+            "read_stripe" if source == "stripe" else "read_calls",
+            {
+                **values,
+                "paths": paths,
+                "format": form,
+                "fields": fields.paths(chosen),
+                "columns": fields.columns(chosen),
+            },
+        )
+
+
+def _drop(engine: Engine) -> None:
+    for table in _TABLES:
+        engine.execute(f"DROP TABLE IF EXISTS temp.{table}")

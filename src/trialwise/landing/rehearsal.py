@@ -1,0 +1,36 @@
+"""--dry-run: the whole way into the raw tables, in a place that is thrown away."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from trialwise.engines.duckdb import connect
+from trialwise.landing.folder import Landing, Source
+from trialwise.landing.load import load
+from trialwise.landing.report import LoadReport
+from trialwise.landing.settings import LoadSettings
+
+
+def rehearse(
+    sources: list[Source],
+    settings: LoadSettings,
+    *,
+    landed_at: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> LoadReport:
+    """What importing these sources into an empty workspace would come to; nothing is kept.
+
+    Records the real workspace already has count as loaded here. Raises InputError as Landing.land does.
+    """
+    with tempfile.TemporaryDirectory(prefix="trialwise-") as folder:
+        landing = Landing(Path(folder))
+        for source in sources:
+            landing.land(source, landed_at=landed_at, progress=progress)
+        engine = connect()
+        try:
+            return load(engine, landing, settings, landed_at=landed_at)
+        finally:
+            engine.close()

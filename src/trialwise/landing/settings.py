@@ -1,0 +1,49 @@
+"""What shapes the raw tables besides the records: another value means that they are filled anew from landing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """Configuration the load depends on.
+
+    timezone              reporting zone: activity_date and known_date are its days
+    declared_events       names of events whose properties are kept
+    account_metadata_key  metadata key of Stripe customers and subscriptions that holds the account id
+    customer_map          Stripe customer id -> account id, as the user's mapping file says
+    livemode              which Stripe mode is taken
+    """
+
+    timezone: str = "UTC"
+    declared_events: frozenset[str] = frozenset()
+    account_metadata_key: str = "account_id"
+    customer_map: Mapping[str, str] = field(default_factory=dict)
+    livemode: bool | Literal["any"] = "any"
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal raw tables. The mapping file is not in it: its accounts are added at every load."""
+        parts = [self.timezone, sorted(self.declared_events), self.account_metadata_key, self.livemode]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    @property
+    def metadata_path(self) -> str:
+        """JSON path of the account id in a Stripe object."""
+        return f"$.metadata.{quoted_key(self.account_metadata_key)}"
+
+    @property
+    def livemode_text(self) -> str:
+        """'true', 'false' or 'any'."""
+        return str(self.livemode).lower()
+
+
+def quoted_key(key: str) -> str:
+    """A key as one step of a JSON path."""
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
