@@ -9,6 +9,10 @@ from trialwise.transform.cases import read_cases
 from trialwise.transform.check import checks_of
 from trialwise.transform.model import Model
 
+_INTRODUCTION = (
+    "Generated from `sql/` by `trialwise docs`; edit the models, not this page. One file is one table: "
+    "`sql/intermediate/trials.sql` makes `intermediate.trials`."
+)
 _FOLDERS = {
     "raw": "What the loader writes, without logic.",
     "config": "What trialwise.toml says, as tables.",
@@ -27,8 +31,7 @@ def models_markdown(models: Mapping[str, Model]) -> str:
     schemas = sorted({model.schema for model in models.values()}, key=_rank)
     parts = [
         "# Models",
-        "Generated from `sql/` by `trialwise docs`; edit the models, not this page. One file is one table: "
-        "`sql/intermediate/trials.sql` makes `intermediate.trials`.",
+        _INTRODUCTION,
         "## Lineage",
         lineage(models),
     ]
@@ -44,12 +47,13 @@ def models_markdown(models: Mapping[str, Model]) -> str:
 
 def lineage(models: Mapping[str, Model]) -> str:
     """What reads what, as a mermaid graph; configuration tables are left out, they are read almost everywhere."""
-    lines = ["```mermaid", "flowchart LR"]
-    for name in sorted(models):
-        for table in models[name].reads:
-            if not table.startswith("config."):
-                lines.append(f"  {table} --> {name}")
-    return "\n".join([*lines, "```"])
+    edges = [
+        f"  {table} --> {name}"
+        for name in sorted(models)
+        for table in models[name].reads
+        if not table.startswith("config.")
+    ]
+    return "\n".join(["```mermaid", "flowchart LR", *edges, "```"])
 
 
 def case_names(path: Path) -> list[str]:

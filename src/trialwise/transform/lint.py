@@ -41,8 +41,16 @@ def lint(models: Mapping[str, Model]) -> list[Finding]:
         for model in models.values()
         for rule in RULES
         if model.kind in rule.kinds
-        for found, line in rule.check(model, models)
+        for found, line in rule.check(Subject(model, models))
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model and those around it."""
+
+    model: Model
+    models: Mapping[str, Model]
 
 
 Broken = Iterator[tuple[str, int | None]]
@@ -54,17 +62,17 @@ class Rule(ABC):
     kinds: ClassVar[tuple[Kind, ...]] = ("model",)
 
     @abstractmethod
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """What breaks the rule, each with its line."""
 
 
 class HeaderComplete(Rule):
     """The header states description, grain and key."""
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """Each of the three that is missing."""
         for name in ("description", "grain", "key"):
-            if not getattr(model.header, name):
+            if not getattr(of.model.header, name):
                 yield f"no {name}", None
 
 
@@ -73,13 +81,13 @@ class HeaderNamesColumns(Rule):
 
     kinds = ("model", "external")
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """Each column the header names and the model lacks."""
-        header = model.header
+        header = of.model.header
         named = (*header.key, *header.not_null, *header.accepted, *header.incremental)
         for name in dict.fromkeys((*named, *header.determines, *header.determines.values())):
-            if name not in model.column_names:
-                yield f"no column {name}{nearest(name, model.column_names)}", None
+            if name not in of.model.column_names:
+                yield f"no column {name}{nearest(name, of.model.column_names)}", None
 
 
 class ColumnsDocumented(Rule):
@@ -87,9 +95,9 @@ class ColumnsDocumented(Rule):
 
     kinds = ("model", "external")
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """Each column without a comment."""
-        for column in model.columns:
+        for column in of.model.columns:
             if not column.description:
                 yield f"column {column.name} has no comment", None
 
@@ -97,9 +105,9 @@ class ColumnsDocumented(Rule):
 class ColumnsCast(Rule):
     """The last SELECT casts every column to a type all engines share and names it: CAST(x AS BIGINT) AS x."""
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """Each column without a cast or with another type."""
-        for column in model.columns:
+        for column in of.model.columns:
             if column.name in ("", "*"):
                 yield "a column without a name, or *, in the last SELECT", None
             elif not column.type:
@@ -111,14 +119,14 @@ class ColumnsCast(Rule):
 class StagingHasNoJoins(Rule):
     """A staging model renames, casts and filters one raw table; joins begin in intermediate."""
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """Each join, and each table read beyond the one."""
-        if model.schema != "staging" or model.query is None:
+        if of.model.schema != "staging" or of.model.query is None:
             return
-        for join in model.query.find_all(exp.Join):
+        for join in of.model.query.find_all(exp.Join):
             yield "a join", _line(join)
-        if len(model.reads) != 1 or not model.reads[0].startswith("raw."):
-            yield f"reads {', '.join(model.reads) or 'nothing'}, expected one raw table", None
+        if len(of.model.reads) != 1 or not of.model.reads[0].startswith("raw."):
+            yield f"reads {', '.join(of.model.reads) or 'nothing'}, expected one raw table", None
 
 
 class NoClock(Rule):
@@ -129,9 +137,9 @@ class NoClock(Rule):
     _NAMES = frozenset({"now", "today", "get_current_timestamp", "transaction_timestamp", "random", "uuid", "setseed"})
     _NAMES |= {"gen_random_uuid", "uuidv4", "uuidv7", "clock_timestamp", "current_localtimestamp"}
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """Each call of a clock or random function."""
-        for node in _walk(model):
+        for node in _walk(of.model):
             if isinstance(node, self._NODES) or (isinstance(node, exp.Anonymous) and node.name.lower() in self._NAMES):
                 yield f"`{_sql(node)}`", _line(node)
 
@@ -155,9 +163,11 @@ class PortableSubset(Rule):
         exp.Lambda: "a lambda",
     }
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
-        """Each construct outside the subset."""
-        for node in _walk(model):
+    def check(self, of: Subject) -> Broken:
+        """Each construct outside the subset; staging may use what taking JSON apart needs."""
+        if of.model.schema == "staging":
+            return
+        for node in _walk(of.model):
             name = next((name for kind, name in self._NODES.items() if isinstance(node, kind)), None)
             name = name or self._other(node)
             if name is not None:
@@ -184,24 +194,24 @@ class PortableSubset(Rule):
 class CutByClock(Rule):
     """What happened or became known after the clock does not exist: a model that reads staging cuts by config.clock."""
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """An intermediate model that reads dated staging rows and not the clock."""
-        if model.schema == "staging" or "config.clock" in model.reads:
+        if of.model.schema == "staging" or "config.clock" in of.model.reads:
             return
-        for table in model.reads:
-            if table.startswith("staging.") and table in models and "known_at" in models[table].column_names:
+        for table in of.model.reads:
+            if table.startswith("staging.") and table in of.models and "known_at" in of.models[table].column_names:
                 yield f"reads {table} without config.clock", None
 
 
 class IncrementalHolds(Rule):
     """`incremental` promises that a row depends only on input rows with the same keys; the query must show it."""
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """The first place that breaks the promise."""
         try:
-            check_incremental(model, models)
+            check_incremental(of.model, of.models)
         except ModelError as error:
-            yield error.message, None
+            yield error.message.removeprefix(f"{of.model.name}: "), None
 
 
 class OnePage(Rule):
@@ -209,9 +219,9 @@ class OnePage(Rule):
 
     kinds = ("model", "query")
 
-    def check(self, model: Model, models: Mapping[str, Model]) -> Broken:
+    def check(self, of: Subject) -> Broken:
         """The number of lines when there are too many."""
-        lines = len(model.source.splitlines())
+        lines = len(of.model.source.splitlines())
         if lines > MAX_LINES:
             yield f"{lines} lines", None
 
