@@ -1,5 +1,5 @@
 /*
-description: Every Stripe record of a setup intent: a payment method stored without a payment.
+description: Every Stripe record of a setup intent, a payment method stored without a payment.
 grain: one row per record
 key: [record_id]
 not_null: [record_id, setup_intent_id, occurred_at, known_at]
