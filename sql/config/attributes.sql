@@ -1,7 +1,7 @@
 /*
 description: One row per declared attribute.
 */
-CREATE TABLE config.attributes (
+CREATE TABLE IF NOT EXISTS config.attributes (
     attribute VARCHAR NOT NULL, -- column name: attr_<name>
     trait VARCHAR NOT NULL, -- the trait it is read from
     subject VARCHAR NOT NULL, -- account or user

@@ -1,7 +1,7 @@
 /*
 description: One row per calendar day of the reporting time zone.
 */
-CREATE TABLE config.calendar (
+CREATE TABLE IF NOT EXISTS config.calendar (
     day DATE NOT NULL, -- the local calendar day
     day_no INTEGER NOT NULL, -- days since 1970-01-01
     starts_at TIMESTAMP NOT NULL, -- the UTC instant at which the local day begins

@@ -1,7 +1,7 @@
 /*
 description: Append-only percentile grid of cumulative value events by trial day and card type.
 */
-CREATE TABLE config.calibration_grid (
+CREATE TABLE IF NOT EXISTS config.calibration_grid (
     version INTEGER NOT NULL, -- version of config.calibration
     trial_day INTEGER NOT NULL, -- day of the trial
     card_type VARCHAR NOT NULL, -- card_required, cardless or unknown

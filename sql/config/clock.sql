@@ -1,7 +1,7 @@
 /*
 description: The moment the results are computed for. One row.
 */
-CREATE TABLE config.clock (
+CREATE TABLE IF NOT EXISTS config.clock (
     as_of TIMESTAMP NOT NULL, -- everything that occurred strictly before this instant counts (UTC)
     known_at TIMESTAMP NOT NULL, -- everything that was known strictly before this instant counts (UTC)
     as_of_date DATE NOT NULL, -- the local day that holds the last instant before as_of

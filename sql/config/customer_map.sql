@@ -1,7 +1,7 @@
 /*
 description: Explicit mapping of Stripe customers to accounts.
 */
-CREATE TABLE config.customer_map (
+CREATE TABLE IF NOT EXISTS config.customer_map (
     customer_id VARCHAR NOT NULL, -- Stripe customer
     account_id VARCHAR NOT NULL -- account it belongs to
 )

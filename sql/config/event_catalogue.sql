@@ -1,7 +1,7 @@
 /*
 description: One row per event name seen, with what the configuration says it means.
 */
-CREATE TABLE config.event_catalogue (
+CREATE TABLE IF NOT EXISTS config.event_catalogue (
     event_key INTEGER NOT NULL, -- key of raw.dim_event
     event_name VARCHAR, -- the name as received
     canonical_name VARCHAR, -- the name after aliases

@@ -1,7 +1,7 @@
 /*
 description: Which event names reach which milestone.
 */
-CREATE TABLE config.event_milestones (
+CREATE TABLE IF NOT EXISTS config.event_milestones (
     event_key INTEGER NOT NULL, -- key of raw.dim_event
     milestone VARCHAR NOT NULL -- key of the milestone
 )

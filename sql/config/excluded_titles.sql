@@ -1,6 +1,6 @@
 /*
 description: Job titles that make an account undesirable.
 */
-CREATE TABLE config.excluded_titles (
+CREATE TABLE IF NOT EXISTS config.excluded_titles (
     title VARCHAR NOT NULL -- lower case
 )

@@ -1,7 +1,7 @@
 /*
 description: One row per milestone.
 */
-CREATE TABLE config.milestones (
+CREATE TABLE IF NOT EXISTS config.milestones (
     milestone VARCHAR NOT NULL, -- key of the milestone
     ordinal INTEGER NOT NULL -- its place, from 0
 )

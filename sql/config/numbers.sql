@@ -1,6 +1,6 @@
 /*
 description: The integers 0 to 400, the spine of dense tables.
 */
-CREATE TABLE config.numbers (
+CREATE TABLE IF NOT EXISTS config.numbers (
     n INTEGER NOT NULL -- the number
 )

@@ -1,7 +1,7 @@
 /*
 description: The parameters of METRICS as configured in trialwise.toml. One row.
 */
-CREATE TABLE config.parameters (
+CREATE TABLE IF NOT EXISTS config.parameters (
     trial_length_days INTEGER, -- length of a trial known from product events alone; NULL when not configured
     grace_days INTEGER NOT NULL, -- days after the end in which a payment still belongs to the trial
     collection_lag_hours INTEGER NOT NULL, -- hours that collecting a payment may take on top of the grace

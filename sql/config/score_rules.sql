@@ -1,7 +1,7 @@
 /*
 description: One row per rule of the rule score.
 */
-CREATE TABLE config.score_rules (
+CREATE TABLE IF NOT EXISTS config.score_rules (
     rule VARCHAR NOT NULL, -- key of the rule
     score_group VARCHAR NOT NULL, -- group whose cap it falls under
     axis VARCHAR NOT NULL, -- fit or engagement

@@ -1,7 +1,7 @@
 /*
 description: One row per segment, built in or configured.
 */
-CREATE TABLE config.segments (
+CREATE TABLE IF NOT EXISTS config.segments (
     segment VARCHAR NOT NULL, -- key of the segment
     bit BIGINT NOT NULL, -- its bit in segment_days.members
     ordinal INTEGER NOT NULL, -- its place, from 0

@@ -55,3 +55,15 @@ def test_limits_are_taken_over(tmp_path: Path) -> None:
     engine = connect(tmp_path / "x.duckdb", memory_limit="512MiB", threads=1)
     assert engine.rows("SELECT current_setting('memory_limit'), current_setting('threads')") == [("512.0 MiB", 1)]
     engine.close()
+
+
+def test_work_beside_a_database_sees_its_schema_and_leaves_no_file(tmp_path: Path) -> None:
+    engine = connect(tmp_path / "store.duckdb")
+    engine.execute("CREATE SCHEMA raw; CREATE TABLE raw.t AS SELECT 1 AS a; CREATE SCHEMA marts")
+    path = tmp_path / "it's" / "scratch.duckdb"
+    with engine.beside(path, "raw") as other:
+        other.execute("CREATE SCHEMA marts; CREATE TABLE marts.m AS SELECT a + 1 AS b FROM raw.t")
+        assert other.rows("FROM marts.m") == [(2,)]
+        assert path.exists()
+    assert not path.exists()
+    assert engine.rows("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'marts'") == [(0,)]

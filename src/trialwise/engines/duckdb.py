@@ -84,9 +84,36 @@ class Engine:
         """A second connection to the same database, for another thread."""
         return Engine(self._connection.cursor())
 
+    @contextmanager
+    def beside(self, path: Path, schema: str) -> Iterator[Engine]:
+        """A connection that works in a new database file at `path` and sees this one's `schema` as views.
+
+        The file is gone when the block ends: what is to stay is copied out before.
+        """
+        here = self.rows("SELECT current_database()")[0][0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        other = self.cursor()
+        try:
+            other.execute(f"ATTACH '{_quoted(path)}' AS beside")
+            other.execute(f"USE beside; CREATE SCHEMA {schema}")
+            tables = "SELECT table_name FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ?"
+            for (table,) in self.rows(tables, [here, schema]):
+                other.execute(f'CREATE VIEW {schema}."{table}" AS SELECT * FROM "{here}".{schema}."{table}"')
+            yield other
+        finally:
+            other.execute(f'USE "{here}"; DETACH DATABASE IF EXISTS beside')
+            other.close()
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + ".wal").unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the connection; the database file is released with the last one."""
         self._connection.close()
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def connect(

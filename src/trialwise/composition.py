@@ -1,0 +1,74 @@
+"""The models of a workspace: shipped and own SQL, composed with the lists its configuration defines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from sqlglot import exp, parse_one
+
+from trialwise.config import Config, milestones
+from trialwise.scoring.rules import caps_in_force, rule_expansion, rules_in_force
+from trialwise.scoring.segments import segment_expansion, segments_in_force
+from trialwise.transform.condition import parse_condition
+from trialwise.transform.expand import Expansion, Replacement, item
+from trialwise.transform.model import Model, find_files, load_model, load_models, packaged_sql
+
+CATALOGUE = "intermediate.trial_days"
+ATTRIBUTE_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
+
+
+def roots(own: Path | None = None) -> list[Path]:
+    """Where models lie: the shipped ones, then the user's own folder when there is one."""
+    return [packaged_sql(), *([own] if own is not None and own.is_dir() else [])]
+
+
+def models(config: Config, own: Path | None = None) -> dict[str, Model]:
+    """Every model of a workspace by name, expanded for its configuration.
+
+    Raises ModelError for a file that cannot be used and ConfigError for a segment or score rule that does not
+    type-check against the catalogue, each naming it.
+    """
+    return load_models(roots(own), expansion(config, own))
+
+
+def catalogue(config: Config, own: Path | None = None) -> dict[str, str]:
+    """Columns of the trial-day catalogue with their types: what segment conditions may speak of."""
+    lists = {**_plain_lists(config), **rule_expansion(rules_in_force(config), caps_in_force(config), _unchecked)}
+    model = load_model(find_files(roots(own))[CATALOGUE], CATALOGUE, lists)
+    return {column.name: column.type for column in model.columns}
+
+
+def expansion(config: Config, own: Path | None = None) -> Expansion:
+    """The configured lists with their parsed, type-checked expressions."""
+    columns = catalogue(config, own)
+    rules, caps = rules_in_force(config), caps_in_force(config)
+    scores = {name for name in columns if _is_score(name, config)}
+    usable = {name: kind for name, kind in columns.items() if name not in scores}
+    lists: dict[str, Sequence[Mapping[str, Replacement]]] = {}
+    lists.update(_plain_lists(config))
+    lists.update(rule_expansion(rules, caps, partial(parse_condition, catalogue=usable)))
+    lists.update(segment_expansion(segments_in_force(config), partial(parse_condition, catalogue=columns)))
+    return lists
+
+
+def _plain_lists(config: Config) -> dict[str, list[dict[str, Replacement]]]:
+    return {
+        "each_milestone": [dict(item("each_milestone", key)) for key in milestones(config)],
+        "each_attribute": [
+            dict(item("each_attribute", f"attr_{key}", type=ATTRIBUTE_TYPES[attribute.type]))
+            for key, attribute in config.attributes.items()
+        ],
+    }
+
+
+def _is_score(column: str, config: Config) -> bool:
+    """Whether a column holds the score or a part of it; a rule may not read what it makes."""
+    parts = {f"points_{rule.key}" for rule in rules_in_force(config)} | {f"cap_{key}" for key in caps_in_force(config)}
+    return column in parts or column.endswith("_score_hundredths") or column in {"fit_grade", "engagement_grade"}
+
+
+def _unchecked(text: str) -> exp.Expr:
+    """Rule conditions are not looked at while only the names and types of columns are wanted."""
+    return parse_one("TRUE")
