@@ -52,7 +52,7 @@ CREATE OR REPLACE TEMP MACRO json_problem(t) AS
     WHEN contains(t, '\u0000') AND regexp_matches(t, '(^|[^\\])(\\\\)*\\u0000') THEN 'nul'
     WHEN (contains(t, 'NaN') OR contains(t, 'nfinity') OR contains(t, 'nan') OR contains(t, 'inf') OR contains(t, 'INF') OR contains(t, 'NAN'))
       AND regexp_matches(without_strings(t), '(?i)nan|inf') THEN 'not_a_number'
-    WHEN regexp_matches(t, '[0-9][eE]\+?[0-9]{3}') AND len(list_filter(
+    WHEN regexp_matches(t, '[:,\[\s]-?[0-9]+(\.[0-9]+)?[eE]\+?[0-9]{3}') AND len(list_filter(
       regexp_extract_all(without_strings(t), '-?[0-9][0-9.]*[eE]\+?[0-9]+'), lambda x: NOT isfinite(coalesce(TRY_CAST(x AS DOUBLE), CAST('inf' AS DOUBLE))))) > 0 THEN 'not_a_number'
     WHEN regexp_matches(t, ',\s*[\]}]') AND regexp_matches(without_strings(t), ',\s*[\]}]') THEN 'bad_json'
   END;

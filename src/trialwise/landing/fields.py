@@ -54,13 +54,12 @@ _FLAT_COLUMNS = (
 
 def paths(mapping: Mapping[str, str]) -> list[str]:
     """The JSON paths of a call's fields, with mapped columns (names, not paths) in the place of ours."""
-    return [f"$.{quoted_key(mapping[ours])}" if ours in mapping else path for path, ours in _PATHS]
+    return [path if ours is None or ours not in mapping else f"$.{quoted_key(mapping[ours])}" for path, ours in _PATHS]
 
 
 def columns(mapping: Mapping[str, str]) -> str:
     """A JSON merge patch that takes every column with a meaning out of a flat record, leaving its properties."""
-    replaced = {column: _FIELD_OF.get(column) for column in _FLAT_COLUMNS}
-    kept = [column for column, ours in replaced.items() if ours not in mapping]
+    kept = [column for column in _FLAT_COLUMNS if _FIELD_OF[column] not in mapping]
     return json.dumps(dict.fromkeys([*kept, *mapping.values()]))
 
 

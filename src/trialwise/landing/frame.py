@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
+from hashlib import md5
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
@@ -17,7 +17,7 @@ _KEPT_BYTES = 64 << 10  # of a record too large to be kept whole
 
 def checksum(data: bytes) -> str:
     """The first 16 hex digits of the md5; it finds damage, it does not resist an attacker."""
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()[:16]
+    return md5(data, usedforsecurity=False).hexdigest()[:16]
 
 
 def frame(
@@ -36,13 +36,12 @@ def frame(
     """
     if reason is None:
         reason, detail = _refusal(data)
-    place = "null" if offset is None else str(offset)
     if reason is None:
+        text = quoted(data.decode())
+        crc = md5(data, usedforsecurity=False).hexdigest()[:16]
+        place = "null" if offset is None else offset
         tail = "" if envelope is None else f',"env":{quoted(envelope)}'
-        return (
-            f'{{"crc":"{checksum(data)}","i":{item},"n":{line},"o":{place},"raw":{quoted(data.decode())}{tail}}}\n',
-            None,
-        )
+        return f'{{"crc":"{crc}","i":{item},"n":{line},"o":{place},"raw":{text}{tail}}}\n', None
     kept = data if len(data) <= MAX_RECORD_BYTES else data[:_KEPT_BYTES]
     encoded = base64.b64encode(kept).decode("ascii")
     body: dict[str, Any] = {"crc": checksum(kept), "i": item, "n": line, "o": offset, "bad": reason, "detail": detail}
@@ -56,6 +55,8 @@ def _refusal(data: bytes) -> tuple[str | None, str | None]:
         return "nul", f"NUL at byte {data.index(0)} of the record"
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and (depth := _depth(data)) > MAX_DEPTH:
         return "too_deep", f"nested {depth} deep, at most {MAX_DEPTH} is taken"
+    if data.isascii():
+        return None, None
     try:
         data.decode()
     except UnicodeDecodeError as error:

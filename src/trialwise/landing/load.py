@@ -144,7 +144,9 @@ def _prepare(engine: Engine, settings: LoadSettings, imports: Iterable[Import]) 
     ]
     names = ("segment", "import_no", "source", "file", "records", "landed_at")
     engine.append("segments", pl.DataFrame(segments, schema=list(names), orient="row"))
-    engine.append("declared", pl.DataFrame({"event_name": sorted(settings.declared_events)}, schema={"event_name": pl.String}))
+    engine.append(
+        "declared", pl.DataFrame({"event_name": sorted(settings.declared_events)}, schema={"event_name": pl.String})
+    )
     retried = [(key, entry.landed_at) for entry in entries for key in entry.retries]
     engine.append("retried", _retried(retried))
     _fill_mapped_accounts(engine, settings)

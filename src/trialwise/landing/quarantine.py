@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialwise.engines.duckdb import Engine
@@ -96,7 +98,8 @@ def retry(
 ) -> ImportReceipt:
     """Land a refused record again, as it is (after a change of the configuration) or `mended`; once.
 
-    The next load reads it with the format and mapping of its first import and marks the old one as retried.
+    The next load reads it with the format, mapping and batch of its first import and marks the old one as retried; a
+    mended row of CSV is given as a JSON object of its cells.
     Raises NotFoundError for an unknown id, InputError when it was retried before or its bytes were not kept.
     """
     record = show(engine, quarantine_id)
@@ -108,8 +111,20 @@ def retry(
         )
     for entry in landing.manifest().imports:
         if any(segment.number == record.segment for segment in entry.segments):
-            piece = (record.line or 0, record.byte_offset, data, None, None, None)
+            envelope = _envelope(landing.path(record.segment), record)
+            piece = (record.line or 0, record.byte_offset, data, envelope, None, None)
             return landing.land_again(record.quarantine_id, entry, piece, landed_at=landed_at)
     raise NotFoundError(
         f"landing has no segment {record.segment}, in which {record.quarantine_id} came", "Restore it from a backup."
     )
+
+
+def _envelope(path: Path, record: Quarantined) -> str | None:
+    """What the batch around a call said (sentAt, receivedAt, context), which the call alone does not carry."""
+    place = f'"n":{record.line},"o":{record.byte_offset},'.encode()
+    with path.open("rb") as stream:
+        for line in stream:
+            if place in line and b'"env":' in line:
+                envelope: str | None = json.loads(line).get("env")
+                return envelope
+    return None

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trialwise.errors import InputError
 from trialwise.sources.delimited import check_columns
 from trialwise.sources.mapping import ID_FIELDS
 from trialwise.sources.piece import Piece, Progress
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BATCH_ROWS = 100_000
 
@@ -26,7 +30,9 @@ def pieces(path: Path, mapping: Mapping[str, str], progress: Progress) -> Iterat
         schema = scan.collect_schema()
         rows = scan.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path.name} cannot be read as Parquet: {error}", "Check that the file is complete.") from error
+        raise InputError(
+            f"{path.name} cannot be read as Parquet: {error}", "Check that the file is complete."
+        ) from error
     check_columns(path.name, list(schema), mapping)
     ids = {mapping.get(field, field) for field in ID_FIELDS}
     columns = [_plain(pl.col(name), kind, name in ids) for name, kind in schema.items()]
@@ -41,11 +47,10 @@ def pieces(path: Path, mapping: Mapping[str, str], progress: Progress) -> Iterat
         progress(min(size, size * (start + frame.height) // max(rows, 1)), size)
 
 
-def _plain(column: object, kind: object, is_id: bool) -> object:
+def _plain(column: pl.Expr, kind: pl.DataType, is_id: bool) -> pl.Expr:
     """One column in a form whose JSON says what it means: whole ids, UTC instants."""
     import polars as pl
 
-    assert isinstance(column, pl.Expr)
     name = column.meta.output_name()
     if isinstance(kind, pl.Datetime):
         utc = column.dt.convert_time_zone("UTC") if kind.time_zone else column
@@ -53,7 +58,12 @@ def _plain(column: object, kind: object, is_id: bool) -> object:
     if isinstance(kind, pl.Date):
         return column.dt.strftime("%Y-%m-%d").alias(name)
     if is_id and isinstance(kind, (pl.Float32, pl.Float64)):
-        return pl.when(column == column.floor()).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String)).alias(name)
+        return (
+            pl.when(column == column.floor())
+            .then(column.cast(pl.Int64, strict=False).cast(pl.String))
+            .otherwise(column.cast(pl.String))
+            .alias(name)
+        )
     if isinstance(kind, (pl.Binary, pl.Decimal, pl.Time, pl.Duration, pl.Categorical, pl.Enum)):
         return column.cast(pl.String, strict=False).alias(name)
     return column

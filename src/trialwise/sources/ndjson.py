@@ -13,7 +13,9 @@ BOM = b"\xef\xbb\xbf"
 
 
 def lines(stream: Reader, *, keep_blank: bool = False) -> Iterator[tuple[int, int, bytes | None, int]]:
-    """(line number, byte offset, bytes without line end, length) of each line that is not blank (with `keep_blank`: of each line).
+    """(line number, byte offset, bytes without line end, length) of each line that is not blank.
+
+    With `keep_blank` blank lines come too (with empty bytes), except at the end of the file.
 
     Line feeds end a line, a carriage return before one goes with it, a byte order mark at the start of the file is no
     content. Of a line longer than MAX_RECORD_BYTES only its length is kept (bytes None): memory stays bounded.

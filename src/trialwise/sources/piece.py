@@ -31,4 +31,3 @@ class Piece(NamedTuple):
     envelope: str | None = None
     reason: str | None = None
     detail: str | None = None
-
