@@ -22,6 +22,7 @@ class Customer:
     livemode: bool = True
     balance: int = 0
     card: str | None = None
+    card_since: int = 0
 
     def render(self) -> Json:
         """The customer object now."""
@@ -63,7 +64,7 @@ class Customer:
             livemode=live,
         )
         before = self.card
-        self.card = method
+        self.card, self.card_since = method, at
         previous = {"invoice_settings": {"default_payment_method": before}}
         self.ledger.emit("customer.updated", at + 1, self.render(), previous, by_request=True, livemode=live)
         return method

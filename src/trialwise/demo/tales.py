@@ -222,7 +222,7 @@ class Teller(Paying, Leaving):
 
     def _after_paying(self, account: Account, customer: Customer, until: int) -> None:
         """Add-on trials and further subscriptions of accounts that pay."""
-        start = account.signed_up_at + self._days(55, 90)
+        start = max(account.signed_up_at + self._days(55, 90), customer.card_since + 5 * DAY)
         if start + 30 * DAY < until and customer.card and account.number % 3 == 0:
             self.cases["add_on"] += 1
             extra = Subscription(
