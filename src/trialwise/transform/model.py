@@ -212,7 +212,8 @@ def validated(kind: type[_M], found: Mapping[Any, Any], where: str) -> _M:
             last = str(first["loc"][-1])
             inner = Check.model_fields if "checks" in first["loc"] else known
             raise ModelError(f"{where}: unknown key '{last}' at {place}{nearest(last, inner)}") from error
-        raise ModelError(f"{where}: {place}: {first['msg']}, found {first['input']!r}") from error
+        found_there = "" if first["type"] == "missing" else f", found {first['input']!r}"
+        raise ModelError(f"{where}: {place}: {first['msg']}{found_there}") from error
 
 
 def reads_of(query: exp.Expr, name: str) -> tuple[str, ...]:
@@ -247,7 +248,7 @@ def _parse(name: str, text: str) -> exp.Expr:
         first = error.errors[0]
         raise ModelError(f"{name}, line {first['line']}: {first['description']} near `{first['highlight']}`") from error
     except TokenError as error:
-        raise ModelError(f"{name}: {error}") from error
+        raise ModelError(f"{name}: {' '.join(str(error).split())}; is a quote left open?") from error
     if len(statements) != 1:
         raise ModelError(f"{name}: expected one statement, found {len(statements)}")
     return statements[0]

@@ -1,0 +1,115 @@
+"""A build changes everything or nothing, and says which model, which line, which rows."""
+
+import pytest
+
+from tests.transform.project import Project
+from trialwise.engines.duckdb import Engine
+from trialwise.errors import CheckFailed, ModelError
+from trialwise.transform.build import build, build_in_transaction
+
+SIZES = "SELECT\n  CAST(i.id AS BIGINT) AS id, -- the item\n  CAST(i.size AS INTEGER) AS size -- its size\nFROM {table} AS i\n"
+
+
+def write_sizes(project: Project, more: str = "") -> None:
+    project.write("staging.items", SIZES.format(table="raw.items"))
+    project.write("marts.sizes", SIZES.format(table="staging.items"), more)
+
+
+def test_views_and_tables_are_built_in_order_with_rows_and_progress(project: Project, items: Engine) -> None:
+    write_sizes(project)
+    seen: list[tuple[str, int, int]] = []
+    report = build(items, project.models(), lambda *step: seen.append(step))
+    assert [(built.name, built.rows) for built in report.models] == [("staging.items", None), ("marts.sizes", 3)]
+    assert all(built.seconds >= 0 for built in report.models)
+    assert seen == [("staging.items", 0, 2), ("marts.sizes", 1, 2), ("checks", 2, 2)]
+    assert items.rows("SELECT id, size FROM marts.sizes ORDER BY id") == [(1, 10), (2, 20), (3, None)]
+    assert report.warnings == ()
+    assert {result.check for result in report.checks} == {"key [id] is unique"}
+
+
+def test_external_tables_that_are_missing_are_created_empty(project: Project, engine: Engine) -> None:
+    write_sizes(project)
+    report = build(engine, project.models())
+    assert report.models[1].rows == 0
+    assert engine.columns("SELECT * FROM raw.items") == [("id", "INTEGER"), ("size", "INTEGER")]
+
+
+def test_a_table_that_becomes_a_view_and_back(project: Project, items: Engine) -> None:
+    for more, kind in (("", "BASE TABLE"), ("materialized: view\n", "VIEW"), ("", "BASE TABLE")):
+        write_sizes(project, more)
+        build(items, project.models())
+        found = items.rows("SELECT table_type FROM information_schema.tables WHERE table_name = 'sizes'")
+        assert found == [(kind,)]
+
+
+def test_a_renamed_column_names_model_line_and_cause_and_changes_nothing(project: Project, items: Engine) -> None:
+    write_sizes(project)
+    build(items, project.models())
+    path = project.write("staging.items", SIZES.format(table="raw.items").replace("AS size", "AS length"))
+    with pytest.raises(ModelError) as caught:
+        build(items, project.models())
+    # the header has five lines, the column stands on the third line of the query
+    assert caught.value.message.startswith("marts.sizes, line 8: Binder Error: ")
+    assert caught.value.message.endswith('does not have a column named "size"')
+    assert caught.value.hint == f"See {path.parents[1] / 'marts' / 'sizes.sql'}."
+    assert items.rows("SELECT count(size) FROM marts.sizes") == [(2,)]
+    assert items.rows("SELECT count(size) FROM staging.items") == [(2,)]
+
+
+def test_an_error_while_running_has_no_line_to_name(project: Project, items: Engine) -> None:
+    project.write(
+        "marts.sizes",
+        "SELECT\n  CAST(CASE WHEN i.size = 20 THEN 'x' ELSE '1' END AS BIGINT) AS id -- the item\nFROM raw.items AS i\n",
+    )
+    with pytest.raises(ModelError, match=r"^marts.sizes(, line \d+)?: Conversion Error: Could not convert string 'x'"):
+        build(items, project.models())
+
+
+def test_a_failing_check_leaves_the_tables_as_they_were(project: Project, items: Engine) -> None:
+    write_sizes(project, "not_null: [size]\n")
+    items.execute("UPDATE raw.items SET size = 30 WHERE id = 3")
+    build(items, project.models())
+    items.execute("UPDATE raw.items SET size = NULL WHERE id > 1")
+    with pytest.raises(CheckFailed) as caught:
+        build(items, project.models())
+    assert caught.value.exit_code == 3
+    assert caught.value.message == "marts.sizes: check 'size is not null' found 2 bad rows: id=2; id=3"
+    assert caught.value.hint == "The results published before stay as they were."
+    assert items.rows("SELECT id, size FROM marts.sizes ORDER BY id") == [(1, 10), (2, 20), (3, 30)]
+
+
+def test_a_warning_is_reported_and_does_not_block(project: Project, items: Engine) -> None:
+    write_sizes(
+        project,
+        "checks:\n  - {name: sizes_known, level: warn, sql: SELECT id FROM marts.sizes WHERE size IS NULL}\n",
+    )
+    report = build(items, project.models())
+    assert [(w.check, w.bad_rows, w.sample) for w in report.warnings] == [("sizes_known", 1, ("id=3",))]
+
+
+def test_cycle_and_unknown_table_stop_before_anything_runs(project: Project, items: Engine) -> None:
+    write_sizes(project)
+    build(items, project.models())
+    project.write("marts.more", SIZES.format(table="marts.size"))
+    with pytest.raises(ModelError, match="did you mean 'marts.sizes'"):
+        build(items, project.models())
+    project.write("marts.more", SIZES.format(table="marts.other"))
+    project.write("marts.other", SIZES.format(table="marts.more"))
+    with pytest.raises(ModelError, match="in a circle"):
+        build(items, project.models())
+    assert items.rows("SELECT count(*) FROM marts.sizes") == [(3,)]
+
+
+def test_the_transaction_may_be_the_callers(project: Project, items: Engine) -> None:
+    write_sizes(project, "accepted: {size: [10]}\n")
+    with pytest.raises(CheckFailed, match="size is an accepted value"), items.transaction():
+        items.execute("INSERT INTO raw.items VALUES (4, 40)")
+        build_in_transaction(items, project.models())
+    assert items.rows("SELECT count(*) FROM raw.items") == [(3,)]
+
+
+def test_progress_is_optional_inside_a_transaction(project: Project, items: Engine) -> None:
+    write_sizes(project)
+    with items.transaction():
+        report = build_in_transaction(items, project.models())
+    assert len(report.models) == 2
