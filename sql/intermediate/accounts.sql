@@ -20,7 +20,7 @@ actions AS (
   FROM staging.events AS e
   CROSS JOIN config.clock AS c
   INNER JOIN config.event_catalogue AS k ON k.event_key = e.event_key
-  INNER JOIN staging.event_properties AS p ON p.event_id = e.event_id
+  LEFT JOIN staging.event_properties AS p ON p.event_id = e.event_id -- LEFT: the few actions are picked first
   LEFT JOIN intermediate.account_links AS m ON m.announced_key = e.account_key
   WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND k.role = 'sales_action' AND e.account_key <> 0
 ),
