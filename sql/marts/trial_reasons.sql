@@ -75,5 +75,7 @@ SELECT
         AS text, -- the raw number against the typical trial of the same day
     CAST(w.value AS DOUBLE) AS value, -- the trial's own number; NULL where the rule is not about one
     CAST(w.typical AS DOUBLE) AS typical, -- mean of the trials at risk on that day, or the share with the same mark
-    CAST(w.points_hundredths / 100.0 AS DOUBLE) AS points -- what it adds to the score
+    CAST(w.points_hundredths / 100.0 AS DOUBLE) AS points, -- what it adds to the score
+    CAST(t.is_active AS BOOLEAN) AS is_active -- whether the trial runs at the clock
 FROM worded AS w
+JOIN marts.trials AS t ON t.trial_id = w.trial_id

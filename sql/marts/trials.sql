@@ -28,7 +28,7 @@ last_use AS (
 ),
 instants AS (
     SELECT t.*, CASE WHEN t.ended_at < t.ends_at OR t.ends_at IS NULL THEN t.ended_at ELSE t.ends_at END AS over_at,
-        greatest(coalesce(k.day_no - t.start_no, p.freemium_days), 2) AS length_days
+        greatest(coalesce(k.day_no - t.start_no, p.freemium_days), 2) AS length_days, p.freemium_days
     FROM intermediate.trials AS t
     CROSS JOIN config.parameters AS p
     LEFT JOIN config.calendar AS k ON k.starts_at <= t.original_ends_at AND k.ends_at > t.original_ends_at
@@ -96,7 +96,7 @@ SELECT
     CAST(t.ended_at AS TIMESTAMP) AS ended_at, -- when the subscription ended
     CAST(t.over_at AS TIMESTAMP) AS over_at, -- the earlier of ends_at and ended_at
     CAST(t.effective_end_at AS TIMESTAMP) AS effective_end_at, -- over_at, or the conversion when that was earlier
-    CAST(t.deadline_at AS TIMESTAMP) AS deadline_at, -- last instant at which a payment counts as converted
+    CAST(coalesce(t.deadline_at, t.started_at + t.freemium_days * INTERVAL 1 DAY) AS TIMESTAMP) AS deadline_at, -- last instant at which a payment counts as converted; of freemium its horizon
     CAST(t.active_status_at AS TIMESTAMP) AS active_status_at, -- first `active` status after trialing
     CAST(t.ever_paid_at AS TIMESTAMP) AS ever_paid_at, -- first payment of the account after the trial's start
     CAST(t.start_date AS DATE) AS start_date, -- local day of the start

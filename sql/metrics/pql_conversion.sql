@@ -27,10 +27,10 @@ first_days AS (
 trials AS (
     SELECT t.*, q.qualified_on, d.day_no - t.start_no + 1 AS qualified_day,
         t.population = $population OR ($population = 'all' AND t.population IN ('first', 'repeat', 'add_on')) AS in_population,
-        t.converted_at <= coalesce(t.deadline_at, t.started_at + s.freemium_days * INTERVAL 1 DAY)
+        t.converted_at <= t.deadline_at
             AND NOT ($net AND t.is_refunded) AS is_hit,
         t.converted_at IS NULL AND t.outcome NOT IN ('cancelled', 'converted_free')
-            AND s.as_of <= coalesce(t.deadline_at, t.started_at + s.freemium_days * INTERVAL 1 DAY) AS is_pending,
+            AND s.as_of <= t.deadline_at AS is_pending,
         s.as_of
     FROM marts.trials AS t
     CROSS JOIN settings AS s

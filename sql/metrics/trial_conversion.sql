@@ -53,7 +53,7 @@ trials AS (
                 + coalesce(CAST($grace_days AS INTEGER), s.grace_days) * INTERVAL 1 DAY
                 + s.collection_lag_hours * INTERVAL 1 HOUR
             WHEN $definition = 'status' THEN t.effective_end_at
-            ELSE coalesce(t.deadline_at, t.started_at + s.freemium_days * INTERVAL 1 DAY)
+            ELSE t.deadline_at
         END AS limit_at
     FROM marts.trials AS t
     CROSS JOIN settings AS s

@@ -1,0 +1,1 @@
+"""Delivery: from a published generation to people."""

@@ -1,0 +1,76 @@
+"""Trials as people see them: the columns others script against, with segments and reasons nested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trialwise.delivery.reader import Reader
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TRIAL_COLUMNS = (
+    "trial_id", "account_id", "account_name", "kind", "source", "trial_number", "is_first_trial", "is_add_on",
+    "started_at", "ends_at", "original_ends_at", "outcome", "outcome_at", "converted_at", "link", "settlement",
+    "amount_minor", "currency", "card_status", "plan", "channel", "signed_up_at", "stripe_customer_id",
+    "contact_name", "contact_email", "contact_title", "owner", "stage", "lead_status", "trial_day",
+    "active_days_7d", "active_days_14d", "active_days_28d", "current_streak_days", "longest_streak_days",
+    "value_events_7d", "features_used", "last_active_at", "usage_intensity", "usage_band", "score", "probability",
+    "scored_by", "segments", "reasons", "history",
+)  # fmt: skip
+"""The contract; a change is a breaking change."""
+
+_TRIALS = """
+WITH chosen AS (
+    SELECT t.trial_id, t.account_id, t.account_name, t.kind, t.source, t.trial_number, t.is_first_trial, t.is_add_on,
+        t.started_at, t.ends_at, t.original_ends_at, t.outcome, t.outcome_at, t.converted_at, t.link, t.settlement,
+        t.amount_minor, t.currency, t.card_status, t.plan, t.channel, t.signed_up_at, t.stripe_customer_id,
+        t.contact_name, t.contact_email, t.contact_title, t.owner, t.stage, t.lead_status, t.trial_day,
+        t.active_days_7d, t.active_days_14d, t.active_days_28d, t.current_streak_days, t.longest_streak_days,
+        t.value_events_7d, t.features_used, t.last_active_at, t.usage_intensity, t.usage_band, t.score, t.probability,
+        t.scored_by, t.history
+    FROM marts.trials AS t
+    WHERE t.is_active OR $every
+    ORDER BY t.ends_at NULLS LAST, t.trial_id
+    LIMIT $limit
+)
+SELECT * FROM chosen
+"""
+_SEGMENTS = """
+SELECT s.trial_id, list(s.segment ORDER BY g.ordinal) AS segments
+FROM marts.trial_segments AS s
+JOIN marts.segments AS g ON g.segment = s.segment
+WHERE s.is_active OR $every
+GROUP BY s.trial_id
+"""
+_REASONS = """
+SELECT r.trial_id, list({'key': r.key, 'text': r.text, 'value': r.value, 'typical': r.typical, 'points': r.points}
+    ORDER BY r.rank) AS reasons
+FROM marts.trial_reasons AS r
+WHERE r.is_active OR $every
+GROUP BY r.trial_id
+"""
+_NO_LIMIT = 2**62
+
+
+def trials(reader: Reader, *, every: bool = False, limit: int | None = None) -> pl.DataFrame:
+    """Running trials (or every one), the next to end first, with exactly TRIAL_COLUMNS.
+
+    segments: list of keys; reasons: list of {key, text, value, typical, points}.
+    """
+    frame = reader.frame(_TRIALS, {"every": every, "limit": _NO_LIMIT if limit is None else limit})
+    return with_nested(reader, frame, every=every).select(TRIAL_COLUMNS)
+
+
+def with_nested(reader: Reader, frame: pl.DataFrame, *, every: bool) -> pl.DataFrame:
+    """`frame`, which has trial_id, with the columns segments and reasons; empty lists where there are none."""
+    import polars as pl
+
+    found = frame
+    for sql, column in ((_SEGMENTS, "segments"), (_REASONS, "reasons")):
+        nested = reader.frame(sql, {"every": every})
+        empty = pl.lit([], dtype=nested.schema[column])
+        found = found.join(nested, on="trial_id", how="left", maintain_order="left").with_columns(
+            pl.col(column).fill_null(empty)
+        )
+    return found
