@@ -117,7 +117,7 @@ def conversion(
     population: Population = "first",
     rules: Rules | None = None,
 ) -> list[Rate]:
-    """Rates by period of one definition, oldest first; rolling ones without `by` give the one window ending at as_of."""
+    """Rates by period of one definition, oldest first; rolling ones without `by` give the window ending at as_of."""
     rules = rules or Rules()
     known = [t for t in trials if t.outcome != "merged"]
     if definition == "status":

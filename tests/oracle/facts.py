@@ -25,6 +25,7 @@ STATUS_RANK = {
     "incomplete_expired": 6,
 }
 _LONG_AGO = datetime(1, 1, 1)
+FOREVER = datetime(9999, 12, 31)
 
 
 def from_seconds(value: Any) -> datetime | None:
@@ -274,7 +275,8 @@ def _invoice_lines(obj: Json) -> list[InvoiceLine]:
             parent.get("type") == "subscription_item_details" if parent else line.get("type") == "subscription"
         )
         start, end = from_seconds(line["period"]["start"]), from_seconds(line["period"]["end"])
-        assert start is not None and end is not None
+        assert start is not None
+        assert end is not None
         lines.append(InvoiceLine(int(line["amount"]), start, end, is_subscription))
     return lines
 
@@ -379,7 +381,8 @@ def _snapshot_versions(facts: Facts, obj: Json, cut: datetime, landed_at: dateti
     have = facts.versions.setdefault(name, [])
     full = _version(obj, landed_at, 1, name, "snapshot")
     if full.trial_start is not None and full.trial_start < cut:
-        if not any(v.history == "event" and v.trial_start == full.trial_start for v in have):
+        is_told = any(v.history == "event" and v.trial_start == full.trial_start for v in have)
+        if not is_told:
             have.append(_dated(obj, full.trial_start, "trialing", cut))
     if full.ended_at is not None and full.ended_at < cut:
         have.append(_dated(obj, full.ended_at, "canceled", cut))

@@ -61,7 +61,9 @@ def subscription_started(
     account_id: str, user_id: str, at: int, amount_minor: int, currency: str = "usd", **more: Any
 ) -> dict[str, Any]:
     """`Subscription Started` with what was paid, in minor units."""
-    return track(account_id, user_id, "Subscription Started", at, {"amount": amount_minor, "currency": currency}, **more)
+    return track(
+        account_id, user_id, "Subscription Started", at, {"amount": amount_minor, "currency": currency}, **more
+    )
 
 
 def subscription_ended(account_id: str, user_id: str, at: int, **more: Any) -> dict[str, Any]:

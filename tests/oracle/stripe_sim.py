@@ -21,7 +21,7 @@ API_VERSIONS = {"endive": "2026-10-28.endive", "2020": "2020-08-27"}
 
 
 def seconds(text: str) -> int:
-    """Seconds since 1970 of an ISO date or instant read as UTC, for example ``2026-01-15`` or ``2026-01-15T01:00:00``."""
+    """Seconds since 1970 of an ISO date or instant read as UTC, like `2026-01-15` or `2026-01-15T01:00:00`."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
@@ -181,7 +181,7 @@ class StripeSim:
         return cus
 
     def add_card(self, cus: str, at: int, via: str = "setup_intent") -> str:
-        """A card is saved on the customer: `setup_intent.succeeded` or `payment_method.attached`, or both; returns its id."""
+        """A card is saved: `via` setup_intent (succeeded), payment_method (attached), or both; returns its id."""
         pm = self._id("pm")
         if via in ("setup_intent", "both"):
             self.emit("setup_intent.succeeded", self._setup_intent(cus, pm, at), at)
@@ -201,7 +201,7 @@ class StripeSim:
         return pm
 
     def _setup_intent(self, cus: str, pm: str, at: int) -> dict[str, Any]:
-        obj = {
+        obj: dict[str, Any] = {
             "id": self._id("seti"),
             "object": "setup_intent",
             "created": at,
@@ -235,7 +235,7 @@ class StripeSim:
         price_id: str = "price_team",
         setup_fee: int = 0,
     ) -> Subscription:
-        """Create a subscription, trialing when `trial_end` is given, with the $0 (or set-up fee) invoice of the trial."""
+        """Create a subscription, trialing when `trial_end` is given, with the $0 or set-up fee invoice of its trial."""
         end = trial_end if trial_end is not None else at + MONTH
         sub = Subscription(
             id=self._id("sub"),
@@ -271,7 +271,8 @@ class StripeSim:
             if setup_fee:
                 lines.append(Line(setup_fee, at, at, is_item=True, description="Set-up fee"))
             invoice = self.open_invoice(sub, at, lines, reason="subscription_create", discounted=False)
-            self.pay(invoice, at)
+            # nothing is paid at once; a real charge takes a moment
+            self.pay(invoice, at + 30 if setup_fee else at)
         return sub
 
     def update(self, sub: Subscription, at: int, event: str = "updated", **changes: Any) -> None:
@@ -300,7 +301,7 @@ class StripeSim:
         discounted: bool = True,
         credit: bool = False,
     ) -> Invoice:
-        """Create an invoice for a service period (default: the subscription's) and finalize it (default: at once)."""
+        """Create an invoice for a service period (default: the subscription's); finalize it now or when told."""
         start, end = period or (sub.period_start, sub.period_end)
         lines = lines if lines is not None else [Line(sub.price_minor, start, end)]
         invoice = Invoice(
@@ -332,7 +333,7 @@ class StripeSim:
         self._publish("invoice.finalized", self.render_invoice(invoice), at)
 
     def pay(self, invoice: Invoice, at: int, *, out_of_band: bool = False) -> None:
-        """The invoice is paid at `at`: by card, credit balance (`credit` set before), outside Stripe, or for nothing."""
+        """The invoice is paid at `at`: by card, credit balance (`credit` set before), outside Stripe, or free."""
         invoice.status = "paid"
         invoice.paid_at = at
         invoice.out_of_band = out_of_band
@@ -384,8 +385,8 @@ class StripeSim:
         self._publish("refund.created", obj, at)
         self._publish("charge.refunded", self.render_charge(invoice), at)
 
-    def lose_dispute(self, invoice: Invoice, at: int) -> None:
-        """A dispute over the invoice's charge is closed and lost at `at`."""
+    def close_dispute(self, invoice: Invoice, at: int, status: str = "lost") -> None:
+        """A dispute over the invoice's charge is closed at `at`, `lost` or `won` by the seller."""
         if invoice.charge is None:
             raise ValueError(f"invoice {invoice.id} has no charge to dispute")
         obj = {
@@ -400,7 +401,7 @@ class StripeSim:
             "metadata": {},
             "payment_intent": invoice.payment_intent,
             "reason": "fraudulent",
-            "status": "lost",
+            "status": status,
         }
         self._publish("charge.dispute.closed", obj, at)
 

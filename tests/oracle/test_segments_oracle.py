@@ -55,9 +55,7 @@ def test_aged_out_at_the_horizon() -> None:
     horizon = date(2026, 3, 4)
     verdicts = _verdicts(".e..")
     assert stays(MARCH_1, verdicts, horizon, date(2026, 3, 4)) == [Stay(date(2026, 3, 2))]
-    assert stays(MARCH_1, verdicts, horizon, date(2026, 3, 9)) == [
-        Stay(date(2026, 3, 2), date(2026, 3, 5), "aged_out")
-    ]
+    assert stays(MARCH_1, verdicts, horizon, date(2026, 3, 9)) == [Stay(date(2026, 3, 2), date(2026, 3, 5), "aged_out")]
 
 
 def test_decay_is_a_straight_line() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from .usage_events import hard_set, segment_calls
 from .usage_oracle import (
+    FOREVER,
     Catalogue,
     Clock,
     TrialSpan,
@@ -33,12 +34,14 @@ CATALOGUE = Catalogue(
 TRIAL = TrialSpan("t1", "acct", datetime(2026, 3, 2, 15), date(2026, 3, 2), date(2026, 4, 15))  # 2 March is a Monday
 
 
-def _event(day: int, name: str = "Query Run", *, user: str = "u1", hour: int = 10, late: int = 0, n: int = 0) -> UsageEvent:
+def _event(
+    day: int, name: str = "Query Run", *, user: str = "u1", hour: int = 10, late: int = 0, n: int = 0
+) -> UsageEvent:
     at = datetime(2026, 3, day, hour)
     return UsageEvent(f"{day}/{name}/{user}/{hour}/{n}", "acct", user, name, at, at + timedelta(days=late, seconds=5))
 
 
-def _rows(events: list[UsageEvent], as_of: datetime, known_at: datetime = datetime.max) -> dict[int, UsageRow]:
+def _rows(events: list[UsageEvent], as_of: datetime, known_at: datetime = FOREVER) -> dict[int, UsageRow]:
     rows = usage_rows(events, [TRIAL], CATALOGUE, Clock(as_of, known_at))
     return {row.trial_day: row for row in rows}
 

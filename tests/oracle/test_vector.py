@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,10 @@ def test_every_rate(way: vector.Way, shape: str, day: str) -> None:
     as_of = Rules().end_of_day(date.fromisoformat(day))
     name = {t.trial_id: _name(t) for t in trials}
     for row in (r for r in vector.rates(way) if r.as_of == day):
-        by = None if row.definition.startswith("rolling") else "month"
-        rates = conversion(trials, row.definition, as_of, by=by, **dict(row.options))  # type: ignore[arg-type]
-        found = [r for r in rates if (str(r.period_start), str(r.period_end)) == (row.period_start, row.period_end)]
+        options: dict[str, Any] = dict(row.options) | {"by": None if row.definition.startswith("rolling") else "month"}
+        rates = conversion(trials, row.definition, as_of, **options)
+        period = (row.period_start, row.period_end)
+        found = [r for r in rates if (str(r.period_start), str(r.period_end)) == period]
         assert len(found) == 1, row
         rate = found[0]
         assert {name[x] for x in rate.numerator} == set(row.numerator), row
@@ -90,7 +92,7 @@ def test_facts_of_single_trials() -> None:
 
 
 def test_between_pause_and_payment_the_ways_differ() -> None:
-    """F on 20 January: the events saw the pause, a later snapshot has no dated trace of it, the product knows no card."""
+    """F on 20 January: the events saw the pause, a later snapshot has no dated trace of it, the product no card."""
     seen = {way: next(t for t in _trials(way, "2026-01-20") if _name(t) == "F").outcome for way in vector.WAYS}
     assert seen == {"events": "no_payment_method", "snapshots": "expired", "product": "expired"}
 

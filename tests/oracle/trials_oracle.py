@@ -6,12 +6,13 @@ reporting zone, amounts minor units. The rates built on these trials stand in `c
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from .facts import Announcement, Facts, InvoiceFact, Json, Version, read_facts
+from .facts import FOREVER, Announcement, Facts, InvoiceFact, Json, Version, read_facts
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Trial:
     is_refunded: bool = False
     announced_account_id: str = ""
     versions: list[Version] = field(default_factory=list, repr=False)
-    deadline_at: datetime = datetime.max
-    effective_end_at: datetime = datetime.max
+    deadline_at: datetime = FOREVER
+    effective_end_at: datetime = FOREVER
 
     @property
     def end_basis(self) -> datetime:
@@ -118,7 +119,7 @@ def read_trials(
 
     `known_at` defaults to `as_of`'s input being complete (nothing is cut by it).
     """
-    known = datetime.max if known_at is None else known_at
+    known = FOREVER if known_at is None else known_at
     return trials_of(read_facts(records, as_of, known, landed_at=landed_at), rules or Rules())
 
 
@@ -174,10 +175,11 @@ def _spells(versions: list[Version]) -> list[tuple[list[Version], Version | None
 def _end_of(run: list[Version], leaving: Version | None) -> tuple[datetime, bool]:
     """The end of a spell, and whether the version that left brought an earlier one (trial_end = now)."""
     end, start = run[-1].trial_end, run[-1].trial_start
-    assert end is not None and start is not None
-    if leaving is not None and leaving.status != "canceled" and leaving.trial_end is not None:
-        if start < leaving.trial_end < end:
-            return leaving.trial_end, True
+    assert end is not None
+    assert start is not None
+    moved = None if leaving is None or leaving.status == "canceled" else leaving.trial_end
+    if moved is not None and start < moved < end:
+        return moved, True
     return end, False
 
 
@@ -185,17 +187,20 @@ def _billing_trials(facts: Facts, subscription_id: str, rules: Rules) -> list[Tr
     trials: list[Trial] = []
     for run, leaving in _spells(facts.versions[subscription_id]):
         first = run[0]
-        assert first.trial_start is not None and first.trial_end is not None
+        assert first.trial_start is not None
+        assert first.trial_end is not None
         ends_at, is_early = _end_of(run, leaving)
         longer = shorter = 0
-        for before, after in zip(run, run[1:], strict=False):
-            assert before.trial_end is not None and after.trial_end is not None
+        for before, after in itertools.pairwise(run):
+            assert before.trial_end is not None
+            assert after.trial_end is not None
             longer += after.trial_end > before.trial_end
             shorter += after.trial_end < before.trial_end
         last = trials[-1] if trials else None
         if last is not None and _is_reentry(facts, last, first.trial_start, rules):
             last.extension_count += 1 + longer
-            last.shortened_count += shorter
+            # ended early by hand, unpaid (or it were no re-entry), and taken up again: both moves count
+            last.shortened_count += shorter + last.is_early_end
             last.versions += run
             trial = last
         else:
@@ -259,7 +264,7 @@ def _after_trial(invoice: InvoiceFact, trial: Trial) -> bool:
 
 def _paid_in_order(facts: Facts) -> list[InvoiceFact]:
     paid = [invoice for invoice in facts.invoices.values() if invoice.paid_at is not None]
-    return sorted(paid, key=lambda invoice: (invoice.paid_at or datetime.max, invoice.invoice_id))
+    return sorted(paid, key=lambda invoice: (invoice.paid_at or FOREVER, invoice.invoice_id))
 
 
 def _own_payment(facts: Facts, trial: Trial) -> None:
@@ -270,9 +275,7 @@ def _own_payment(facts: Facts, trial: Trial) -> None:
             return
 
 
-def _successors(
-    facts: Facts, trials: list[Trial], rules: Rules, merges: dict[str, tuple[str, datetime]]
-) -> None:
+def _successors(facts: Facts, trials: list[Trial], rules: Rules, merges: dict[str, tuple[str, datetime]]) -> None:
     """Hand every subscription that never trialed to the latest trial that waited for it."""
     for subscription_id, versions in facts.versions.items():
         if any(version.in_trial for version in versions):
@@ -308,7 +311,8 @@ def _note_free(facts: Facts, trial: Trial, invoice: InvoiceFact) -> None:
     if invoice.total != 0 or invoice.paid_at is None or invoice.subscription_id is None:
         return
     again = [
-        (run[0].trial_start, _end_of(run, leaving)[0]) for run, leaving in _spells(facts.versions[invoice.subscription_id])
+        (run[0].trial_start, _end_of(run, leaving)[0])
+        for run, leaving in _spells(facts.versions[invoice.subscription_id])
     ]
     for line in invoice.lines:
         in_trial = any(start is not None and start <= line.start < end for start, end in again)
@@ -355,7 +359,7 @@ def _announced_trials(
             if not any(_is_one_trial(trial, rival, rules) for rival in rivals):
                 kept.append(trial)
         for number, trial in enumerate(kept):
-            following = kept[number + 1].started_at if number + 1 < len(kept) else datetime.max
+            following = kept[number + 1].started_at if number + 1 < len(kept) else FOREVER
             _announced_payment(trial, told, following)
         result += kept
     return result
@@ -431,7 +435,9 @@ def _outcome(facts: Facts, trial: Trial, rules: Rules) -> str:
         return "converted" if trial.converted_at <= trial.deadline_at else "converted_late"
     if trial.free_at is not None:
         return "converted_free"
-    asked = [invoice for invoice in facts.invoices.values() if trial.source == "stripe" and _after_trial(invoice, trial)]
+    asked = [
+        invoice for invoice in facts.invoices.values() if trial.source == "stripe" and _after_trial(invoice, trial)
+    ]
     is_open = any(invoice.status in ("draft", "open") and invoice.total > 0 for invoice in asked)
     if facts.as_of < trial.effective_end_at or (is_open and facts.as_of <= trial.effective_end_at + rules.lag):
         return "pending"
@@ -460,8 +466,8 @@ def _cancel_request(facts: Facts, trial: Trial) -> datetime | None:
     """When the user asked to end the trial, if the request was in force at its end."""
     assert trial.subscription_id is not None
     if trial.ended_at is not None and trial.ended_at < trial.ends_at:
-        dates = [v.canceled_at for v in facts.versions[trial.subscription_id] if v.canceled_at is not None]
-        return min([*dates, trial.ended_at])
+        over = next(v for v in facts.versions[trial.subscription_id] if v.ended_at == trial.ended_at)
+        return trial.ended_at if over.canceled_at is None else min(over.canceled_at, trial.ended_at)
     own = trial.versions
     last = own[-1]
     if last.canceled_at is not None and last.canceled_at < trial.ends_at:
@@ -474,14 +480,15 @@ def _cancel_request(facts: Facts, trial: Trial) -> datetime | None:
             asked = version.at
         return asked
     for version in facts.versions[trial.subscription_id]:
-        if trial.left_at is not None and version.at == trial.left_at and version.canceled_at is not None:
-            if version.canceled_at < trial.ends_at:
-                return version.canceled_at
+        is_leaving = trial.left_at is not None and version.at == trial.left_at
+        if is_leaving and version.canceled_at is not None and version.canceled_at < trial.ends_at:
+            return version.canceled_at
     return None
 
 
 def _has_card(facts: Facts, trial: Trial, by: datetime) -> bool:
-    assert trial.subscription_id is not None and trial.stripe_customer_id is not None
+    assert trial.subscription_id is not None
+    assert trial.stripe_customer_id is not None
     saved = any(at <= by for at in facts.cards.get(trial.stripe_customer_id, []))
     versions = facts.versions[trial.subscription_id]
     return saved or any(v.default_payment_method is not None and v.at <= by for v in versions)
@@ -493,7 +500,7 @@ def _cards_and_status(facts: Facts, trial: Trial, rules: Rules) -> None:
         by = trial.started_at + timedelta(minutes=rules.card_at_start_minutes)
         trial.card_type = "card_required" if _has_card(facts, trial, by) else "cardless"
     for version in facts.versions[trial.subscription_id]:
-        if version.status == "active" and version.order > trial.versions[-1].order:
+        if version.status == "active" and version.order > trial.versions[0].order:
             trial.active_status_at = version.at
             break
 
@@ -539,9 +546,7 @@ def _number(facts: Facts, trials: list[Trial], merges: dict[str, tuple[str, date
     for account_id, own in of_account.items():
         for number, trial in enumerate(own, start=1):
             trial.trial_number = number
-            trial.is_first_trial = not any(
-                t.effective_end_at <= trial.started_at for t in own if t is not trial
-            )
+            trial.is_first_trial = not any(t.effective_end_at <= trial.started_at for t in own if t is not trial)
             trial.is_add_on = _is_paying(facts, account_id, trial, merges)
 
 

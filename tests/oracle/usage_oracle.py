@@ -14,6 +14,7 @@ from fractions import Fraction
 from math import floor, log2
 
 DAY = timedelta(days=1)
+FOREVER = datetime(9999, 12, 31)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Clock:
     """As of when (`as_of`, naive UTC, exclusive), known by when, and the zone whose days count."""
 
     as_of: datetime
-    known_at: datetime = datetime.max
+    known_at: datetime = FOREVER
     zone: tzinfo = UTC
 
     def day(self, instant: datetime) -> date:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import segment_calls as segment
+from .conversion_oracle import Definition
 from .stripe_sim import HOUR, StripeSim, seconds
 
 Way = Literal["events", "snapshots", "product"]
@@ -40,8 +41,7 @@ PAID_AT = {
 B_ENDED_AT = "2026-01-20T00:00:00"
 
 DIFFERENCES = (
-    "product: Trial Ended shortens B to 20 Jan, but nobody asked to cancel: B is expired, not cancelled, hence still "
-    "pending of a rate until its deadline (22 Feb)",
+    "product: Trial Ended shortens B to 20 Jan without a word of cancelling: B is expired, pending until 22 Feb",
     "product: D is expired, not no_payment_method: no card is ever seen",
     "product: definition status is undefined, its trials stand outside it",
     "product: trial ids begin with event:, card_type is unknown, link of a conversion is event",
@@ -112,7 +112,7 @@ class ExpectedRate:
     """One row of the table: `options` are the command's, names stand for trials; denominator names None = NULL row."""
 
     as_of: str
-    definition: str
+    definition: Definition
     options: tuple[tuple[str, int | str], ...]
     period_start: str
     period_end: str
