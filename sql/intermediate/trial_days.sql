@@ -39,16 +39,16 @@ WITH features AS (
     m.each_milestone_on AS each_milestone_on,
     -- strictly more than the grid's value: a trial without use stands at 0 however many others have none
     CASE
-      WHEN u.value_events_completed > g.p95 THEN 95 WHEN u.value_events_completed > g.p90 THEN 90
-      WHEN u.value_events_completed > g.p85 THEN 85 WHEN u.value_events_completed > g.p80 THEN 80
-      WHEN u.value_events_completed > g.p75 THEN 75 WHEN u.value_events_completed > g.p70 THEN 70
-      WHEN u.value_events_completed > g.p65 THEN 65 WHEN u.value_events_completed > g.p60 THEN 60
-      WHEN u.value_events_completed > g.p55 THEN 55 WHEN u.value_events_completed > g.p50 THEN 50
-      WHEN u.value_events_completed > g.p45 THEN 45 WHEN u.value_events_completed > g.p40 THEN 40
-      WHEN u.value_events_completed > g.p35 THEN 35 WHEN u.value_events_completed > g.p30 THEN 30
-      WHEN u.value_events_completed > g.p25 THEN 25 WHEN u.value_events_completed > g.p20 THEN 20
-      WHEN u.value_events_completed > g.p15 THEN 15 WHEN u.value_events_completed > g.p10 THEN 10
-      WHEN u.value_events_completed > g.p05 THEN 5 WHEN g.p05 IS NOT NULL THEN 0
+      WHEN u.value_events_total > g.p95 THEN 95 WHEN u.value_events_total > g.p90 THEN 90
+      WHEN u.value_events_total > g.p85 THEN 85 WHEN u.value_events_total > g.p80 THEN 80
+      WHEN u.value_events_total > g.p75 THEN 75 WHEN u.value_events_total > g.p70 THEN 70
+      WHEN u.value_events_total > g.p65 THEN 65 WHEN u.value_events_total > g.p60 THEN 60
+      WHEN u.value_events_total > g.p55 THEN 55 WHEN u.value_events_total > g.p50 THEN 50
+      WHEN u.value_events_total > g.p45 THEN 45 WHEN u.value_events_total > g.p40 THEN 40
+      WHEN u.value_events_total > g.p35 THEN 35 WHEN u.value_events_total > g.p30 THEN 30
+      WHEN u.value_events_total > g.p25 THEN 25 WHEN u.value_events_total > g.p20 THEN 20
+      WHEN u.value_events_total > g.p15 THEN 15 WHEN u.value_events_total > g.p10 THEN 10
+      WHEN u.value_events_total > g.p05 THEN 5 WHEN g.p05 IS NOT NULL THEN 0
     END AS percentile
   FROM intermediate.trial_usage_days AS u
   JOIN intermediate.trials AS t ON t.trial_id = u.trial_id AND t.account_key = u.account_key
@@ -119,7 +119,7 @@ SELECT
   CAST(f.breadth_share AS DOUBLE) AS breadth_share, -- share of the feature catalogue, NULL without one
   CAST(f.first_active_date AS DATE) AS first_active_date, -- first active day, NULL when never used
   CAST(f.last_active_date AS DATE) AS last_active_date, -- last active day, NULL when never used
-  CAST(f.recency_days AS INTEGER) AS recency_days, -- days since the last active day, NULL when never used
+  CAST(f.recency_days AS INTEGER) AS recency_days, -- days from the last active day to the last completed one, NULL when never used
   CAST(f.quiet_days AS INTEGER) AS quiet_days, -- completed days without use since the last one, NULL when never used
   CAST(f.quiet_after_days AS INTEGER) AS quiet_after_days, -- completed days without use after which the trial counts as quiet
   CAST(f.current_streak_days AS INTEGER) AS current_streak_days, -- consecutive active days; today not over breaks nothing

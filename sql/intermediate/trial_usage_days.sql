@@ -12,21 +12,19 @@ WITH days AS (
   SELECT
     w.trial_id, w.account_key, w.trial_day, w.activity_date, w.is_complete, w.active_today, w.trial_day AS days_available,
     w.active_days_3d, w.active_days_6d, w.active_days_7d, w.active_days_14d, w.active_days_28d,
-    w.value_events_7d, w.capped_events_7d, w.value_events_total, w.value_events_total AS completed_events, w.active_users_7d, w.features_used,
-    w.last_active_day, w.first_active_day, w.first_active_day AS completed_first_day,
-    w.trial_day - nullif(w.last_active_day, 0) AS quiet_days,
+    w.value_events_7d, w.capped_events_7d, w.value_events_total, w.active_users_7d, w.features_used,
+    nullif(w.last_active_day, 0) AS last_active_day, w.first_active_day,
     w.current_streak_days, w.longest_streak_days, w.business_streak_days,
     w.intensity_frequency, w.intensity_depth, w.intensity_breadth, w.peak_intensity_hundredths
   FROM intermediate.usage_windows AS w
   WHERE w.is_complete
   UNION ALL
-  -- today is not over: windows and what follows from them repeat yesterday, running totals hold what is known by now
+  -- today is not over: it repeats yesterday and adds its own activity to the streaks alone
   SELECT
     w.trial_id, w.account_key, w.trial_day, w.activity_date, w.is_complete, w.active_today, w.trial_day - 1,
     coalesce(p.active_days_3d, 0), coalesce(p.active_days_6d, 0), coalesce(p.active_days_7d, 0), coalesce(p.active_days_14d, 0), coalesce(p.active_days_28d, 0),
-    coalesce(p.value_events_7d, 0), coalesce(p.capped_events_7d, 0), w.value_events_total, coalesce(p.value_events_total, 0), coalesce(p.active_users_7d, 0), w.features_used,
-    w.last_active_day, w.first_active_day, p.first_active_day,
-    CASE WHEN w.active_today = 1 THEN 0 ELSE w.trial_day - 1 - nullif(w.last_active_day, 0) END,
+    coalesce(p.value_events_7d, 0), coalesce(p.capped_events_7d, 0), coalesce(p.value_events_total, 0), coalesce(p.active_users_7d, 0), coalesce(p.features_used, 0),
+    nullif(p.last_active_day, 0), p.first_active_day,
     coalesce(p.current_streak_days, 0) + w.active_today,
     greatest(coalesce(p.longest_streak_days, 0), coalesce(p.current_streak_days, 0) + w.active_today),
     coalesce(p.business_streak_days, 0) + CASE WHEN c.is_business_day THEN w.active_today ELSE 0 END,
@@ -67,15 +65,14 @@ SELECT
   CAST(m.value_events_7d AS INTEGER) AS value_events_7d, -- value events of the last 7 completed days
   CAST(m.capped_events_7d AS INTEGER) AS capped_events_7d, -- the same with at most the cap per user and day
   CAST(m.value_events_total AS INTEGER) AS value_events_total, -- value events since the start of the trial
-  CAST(m.completed_events AS INTEGER) AS value_events_completed, -- value events as known at the end of the last completed day, for the percentile
   CAST(CAST(m.capped_events_7d AS DOUBLE) / nullif(m.active_days_7d, 0) AS DOUBLE) AS events_per_active_day, -- capped value events per active day of the last 7, NULL without one
   CAST(m.active_users_7d AS INTEGER) AS active_users_7d, -- distinct users active in the last 7 completed days
   CAST(m.features_used AS INTEGER) AS features_used, -- distinct features of the catalogue used since the start
   CAST(CAST(m.features_used AS DOUBLE) / nullif(p.features_total, 0) AS DOUBLE) AS breadth_share, -- share of the catalogue, NULL without a catalogue
   CAST(f.day AS DATE) AS first_active_date, -- first active day of the trial, NULL when never used
-  CAST(l.day AS DATE) AS last_active_date, -- last active day of the trial, NULL when never used
-  CAST(m.trial_day - nullif(m.last_active_day, 0) AS INTEGER) AS recency_days, -- days since the last active day, NULL when never used
-  CAST(m.quiet_days AS INTEGER) AS quiet_days, -- completed days since the last use, 0 when used today, NULL when never used
+  CAST(l.day AS DATE) AS last_active_date, -- last active day of the trial by the last completed one, NULL when never used
+  CAST(m.days_available - m.last_active_day AS INTEGER) AS recency_days, -- days from the last active day to the last completed one, NULL when never used
+  CAST(CASE WHEN m.active_today = 1 THEN 0 ELSE m.days_available - m.last_active_day END AS INTEGER) AS quiet_days, -- completed days without use since the last one, 0 as soon as used today, NULL when never used
   CAST(m.current_streak_days AS INTEGER) AS current_streak_days, -- consecutive active days up to this row; today not over breaks nothing
   CAST(m.longest_streak_days AS INTEGER) AS longest_streak_days, -- longest run of active days so far
   CAST(m.business_streak_days AS INTEGER) AS business_streak_days, -- consecutive active business days; weekends neither break nor add
@@ -85,9 +82,9 @@ SELECT
     WHEN m.days_available >= 6 THEN round(100 * ln((m.active_days_3d + 1.0) / (m.previous_3d + 1)) / ln(2.0))
   END AS INTEGER) AS trend_hundredths, -- hundredths of log2 of active days + 1 against the window before; 7 days, 3 before day 14, NULL before day 6
   CAST(CASE
-    WHEN m.completed_first_day IS NULL THEN NULL
+    WHEN m.first_active_day IS NULL THEN NULL
     WHEN m.active_days_7d = 0 THEN 'dormant'
-    WHEN m.completed_first_day > m.days_available - 7 THEN 'new'
+    WHEN m.first_active_day > m.days_available - 7 THEN 'new'
     WHEN m.previous_7d > 0 THEN 'returning'
     ELSE 'resurrecting'
   END AS VARCHAR) AS lifecycle, -- last 7 completed days against the 7 before: new, returning, resurrecting, dormant; NULL when never used
@@ -111,4 +108,4 @@ FROM measured AS m
 CROSS JOIN config.parameters AS p
 LEFT JOIN intermediate.trials AS t ON t.trial_id = m.trial_id AND t.account_key = m.account_key
 LEFT JOIN config.calendar AS f ON f.day_no = t.start_no + m.first_active_day - 1
-LEFT JOIN config.calendar AS l ON l.day_no = t.start_no + nullif(m.last_active_day, 0) - 1
+LEFT JOIN config.calendar AS l ON l.day_no = t.start_no + m.last_active_day - 1

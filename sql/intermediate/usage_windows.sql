@@ -60,12 +60,25 @@ windows AS (
     CAST(sum(capped_events) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN 6 PRECEDING AND CURRENT ROW) AS INTEGER) + late_capped_7d AS capped_events_7d,
     CAST(sum(arrived_events) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS INTEGER) AS value_events_total,
     CAST(sum(users_change) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS INTEGER) AS active_users_7d,
-    bit_count(bit_or(feature_mask) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)) AS features_used,
+    bit_or(feature_mask) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS mask_so_far,
     max(last_day) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS last_day,
     min(first_day) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS first_day,
     max(never_day) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS never_day,
     max(greatest(never_business_no, before_no)) OVER (PARTITION BY trial_id ORDER BY trial_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS never_business_no
   FROM dense
+),
+
+-- the bits of a mask by pairs, nibbles and bytes: engines disagree on bit_count; 256 % 255 = 1, so that % 255 adds up the bytes
+pairs AS (
+  SELECT w.*, w.mask_so_far - ((w.mask_so_far >> 1) & 6148914691236517205) AS bits FROM windows AS w
+),
+
+nibbles AS (
+  SELECT p.*, (p.bits & 3689348814741910323) + ((p.bits >> 2) & 3689348814741910323) AS nibble FROM pairs AS p
+),
+
+counted AS (
+  SELECT n.*, CAST(((n.nibble + (n.nibble >> 4)) & 1085102592571150095) % 255 AS INTEGER) AS features_used FROM nibbles AS n
 ),
 
 terms AS (
@@ -80,7 +93,7 @@ terms AS (
     greatest(1, w.benchmark * w.active_7d) AS depth_y,
     2000 * w.features_used AS breadth_x,
     greatest(1, p.features_total) AS breadth_y
-  FROM windows AS w
+  FROM counted AS w
   CROSS JOIN config.parameters AS p
 ),
 
