@@ -124,6 +124,16 @@ def test_snapshots_agree_where_the_facts_are_dated() -> None:
     assert checked > 100
 
 
+def test_snapshots_add_nothing_to_a_whole_log() -> None:
+    """Objects listed after everything happened prove no fact, before their landing, that the events have not told."""
+    for seed in range(60):
+        story = random_story(seed)
+        landed = _at(max(int(event["created"]) for event in story.events) + DAY)
+        as_of = min(landed, _at(Random(seed).choice(story.instants)))
+        together = read_trials([*story.events, *story.snapshots], as_of, landed_at=landed)
+        assert [t.facts() for t in together] == [t.facts() for t in read_trials(story.events, as_of)]
+
+
 def _plots(count: int) -> Counter[str]:
     return Counter(part for seed in range(count) for part in random_story(seed).plot)
 

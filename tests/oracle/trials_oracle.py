@@ -48,6 +48,44 @@ class Rules:
         return midnight.astimezone(UTC).replace(tzinfo=None)
 
 
+FACTS = (
+    "trial_id",
+    "account_id",
+    "source",
+    "subscription_id",
+    "stripe_customer_id",
+    "trial_number",
+    "is_first_trial",
+    "is_add_on",
+    "started_at",
+    "original_ends_at",
+    "ends_at",
+    "ended_at",
+    "effective_end_at",
+    "deadline_at",
+    "cancel_requested_at",
+    "converted_at",
+    "link",
+    "settlement",
+    "amount_minor",
+    "currency",
+    "outcome",
+    "outcome_at",
+    "is_inferred",
+    "is_active",
+    "extension_count",
+    "shortened_count",
+    "days_added",
+    "is_early_upgrade",
+    "card_type",
+    "active_status_at",
+    "ever_paid_at",
+    "refunded_at",
+    "is_refunded",
+    "history",
+)
+
+
 @dataclass
 class Trial:
     """One trial with all its facts as of one cut."""
@@ -100,6 +138,10 @@ class Trial:
     def end_basis(self) -> datetime:
         """The end that deadlines count from: the trial's, or the subscription's when that came first."""
         return self.ends_at if self.ended_at is None else min(self.ends_at, self.ended_at)
+
+    def facts(self) -> dict[str, object]:
+        """The facts under the names of the published trials, for a comparison cell by cell."""
+        return {name: getattr(self, name) for name in FACTS}
 
     @property
     def is_paid(self) -> bool:
@@ -358,8 +400,9 @@ def _announced_trials(
             rivals = kept + [b for b in billing if b.announced_account_id == account_id]
             if not any(_is_one_trial(trial, rival, rules) for rival in rivals):
                 kept.append(trial)
-        for number, trial in enumerate(kept):
-            following = kept[number + 1].started_at if number + 1 < len(kept) else FOREVER
+        starts = [t.started_at for t in [*kept, *billing] if t.announced_account_id == account_id]
+        for trial in kept:
+            following = min((at for at in starts if at > trial.started_at), default=FOREVER)
             _announced_payment(trial, told, following)
         result += kept
     return result
@@ -418,7 +461,7 @@ def _settle(facts: Facts, trial: Trial, rules: Rules, merges: dict[str, tuple[st
         and _surviving(a.account_id, merges) == trial.account_id
     ]
     trial.ever_paid_at = min(paid + told, default=None)
-    trial.is_active = trial.started_at < facts.as_of < trial.effective_end_at
+    trial.is_active = trial.started_at < facts.as_of < trial.effective_end_at and not trial.left_to_paused
     trial.outcome = _outcome(facts, trial, rules)
     if trial.outcome in ("converted", "converted_late"):
         trial.outcome_at = trial.converted_at

@@ -167,6 +167,8 @@ def usage_rows(
     rows = []
     for trial in sorted(trials, key=lambda t: t.trial_id):
         seen_here = of_account.get(trial.account_id, [])
+        if trial.started_at >= clock.as_of:
+            continue
         day = trial.start_date
         while day <= min(trial.last_date, clock.as_of_date):
             if day < clock.as_of_date or clock.is_day_complete:
