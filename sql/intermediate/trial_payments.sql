@@ -1,0 +1,114 @@
+/*
+description: What was paid, or started for free, after each trial, by the trial's own subscription, by a successor it claims or as the product announces it.
+grain: one row per trial
+key: [trial_id]
+not_null: [trial_id]
+decision: conversion-paid
+*/
+WITH own AS (  -- invoices for a service period after the trial
+  SELECT t.trial_id, i.invoice_id, i.subscription_id, i.status, i.paid_at, i.paid_known_at, i.failed_at, i.total_minor, i.currency, i.settlement, i.refunded_at, i.disputed_lost_at, i.has_service, i.service_start_at
+  FROM intermediate.trial_bases AS t
+  INNER JOIN intermediate.invoices AS i ON i.subscription_id = t.subscription_id
+  WHERE i.service_start_at >= CASE WHEN t.kind = 'freemium' THEN t.started_at ELSE t.ends_at END
+),
+own_first AS (
+  SELECT trial_id, min(paid_at) AS paid_at FROM own WHERE total_minor > 0 AND has_service GROUP BY trial_id
+),
+subscriptions AS (  -- subscriptions that never were a trial
+  SELECT v.subscription_id, max(v.customer_id) AS customer_id, min(v.subscription_created_at) AS created_at
+  FROM intermediate.subscription_versions AS v
+  LEFT JOIN intermediate.billing_trials AS t ON t.subscription_id = v.subscription_id
+  WHERE t.trial_id IS NULL
+  GROUP BY v.subscription_id
+),
+claims AS (
+  SELECT s.subscription_id, t.trial_id, t.ends_at, row_number() OVER (PARTITION BY s.subscription_id ORDER BY t.started_at DESC, t.trial_id DESC) AS place
+  FROM subscriptions AS s
+  CROSS JOIN config.parameters AS p
+  INNER JOIN intermediate.customer_accounts AS a ON a.customer_id = s.customer_id
+  LEFT JOIN intermediate.account_links AS l ON l.announced_key = a.account_key
+  INNER JOIN intermediate.trial_bases AS t ON t.account_key = coalesce(l.account_key, a.account_key)
+  LEFT JOIN own_first AS f ON f.trial_id = t.trial_id
+  WHERE s.created_at >= t.started_at AND s.created_at < t.end_basis_at + p.grace_days * INTERVAL 1 DAY AND NOT t.is_merged
+    AND (f.paid_at IS NULL OR f.paid_at >= s.created_at)
+),
+paid AS (
+  SELECT trial_id, 1 AS preference, 'same' AS link, invoice_id, paid_at, paid_known_at, total_minor, currency, settlement, refunded_at, disputed_lost_at
+  FROM own
+  WHERE total_minor > 0 AND has_service AND paid_at IS NOT NULL
+  UNION ALL
+  SELECT c.trial_id, 2, 'successor', i.invoice_id, i.paid_at, i.paid_known_at, i.total_minor, i.currency, i.settlement, i.refunded_at, i.disputed_lost_at
+  FROM claims AS c
+  INNER JOIN intermediate.invoices AS i ON i.subscription_id = c.subscription_id
+  WHERE c.place = 1 AND i.total_minor > 0 AND i.paid_at IS NOT NULL
+),
+announced AS (  -- product events convert a trial only where billing tells nothing of one
+  SELECT t.trial_id, e.event_id, e.occurred_at, e.known_at, e.amount_minor, e.currency
+  FROM intermediate.trial_bases AS t
+  INNER JOIN intermediate.trial_announcements AS e ON e.account_key = t.account_key
+  WHERE t.source = 'event' AND e.role = 'subscription_started' AND e.occurred_at >= t.started_at AND (t.account_next_started_at IS NULL OR e.occurred_at < t.account_next_started_at)
+),
+all_paid AS (
+  SELECT * FROM paid
+  UNION ALL
+  SELECT a.trial_id, 3, 'event', a.event_id, a.occurred_at, a.known_at, a.amount_minor, a.currency, NULL, NULL, NULL
+  FROM announced AS a
+  LEFT JOIN (SELECT DISTINCT trial_id FROM paid) AS p ON p.trial_id = a.trial_id
+  WHERE a.amount_minor > 0 AND p.trial_id IS NULL
+),
+first_paid AS (
+  SELECT *, row_number() OVER (PARTITION BY trial_id ORDER BY paid_at, preference, invoice_id) AS place FROM all_paid
+),
+free AS (
+  SELECT o.trial_id, o.paid_at AS at
+  FROM own AS o
+  LEFT JOIN intermediate.trial_spells AS s ON s.subscription_id = o.subscription_id AND s.started_at <= o.service_start_at AND s.ends_at > o.service_start_at
+  WHERE o.total_minor = 0 AND o.paid_at IS NOT NULL AND s.subscription_id IS NULL  -- the $0 invoice of another trial is no free plan
+  UNION ALL
+  SELECT c.trial_id, i.paid_at
+  FROM claims AS c
+  INNER JOIN intermediate.invoices AS i ON i.subscription_id = c.subscription_id
+  WHERE c.place = 1 AND i.total_minor = 0 AND i.paid_at IS NOT NULL AND i.service_start_at >= c.ends_at
+  UNION ALL
+  SELECT trial_id, occurred_at FROM announced WHERE amount_minor = 0
+),
+free_first AS (
+  SELECT trial_id, min(at) AS free_at FROM free GROUP BY trial_id
+),
+trouble AS (
+  SELECT trial_id, min(failed_at) AS failed_at, max(CASE WHEN status IN ('draft', 'open') THEN 1 ELSE 0 END) AS is_open
+  FROM own
+  WHERE has_service AND total_minor > 0
+  GROUP BY trial_id
+),
+account_payments AS (
+  SELECT account_key, paid_at, 'stripe' AS source FROM intermediate.account_invoices WHERE total_minor > 0
+  UNION ALL
+  SELECT account_key, occurred_at, 'event' FROM intermediate.trial_announcements WHERE role = 'subscription_started' AND amount_minor > 0
+),
+ever AS (
+  SELECT t.trial_id, min(b.paid_at) AS ever_paid_at
+  FROM intermediate.trial_bases AS t
+  INNER JOIN account_payments AS b ON b.account_key = t.account_key
+  WHERE (b.source = 'stripe' AND b.paid_at > t.started_at) OR (b.source = 'event' AND t.source = 'event' AND b.paid_at >= t.started_at)
+  GROUP BY t.trial_id
+)
+SELECT
+  CAST(t.trial_id AS VARCHAR) AS trial_id, -- trial
+  CAST(f.paid_at AS TIMESTAMP) AS converted_at, -- first payment for a service period after the trial
+  CAST(f.paid_known_at AS TIMESTAMP) AS converted_known_at, -- when that was known
+  CAST(f.link AS VARCHAR) AS link, -- same subscription, its successor, or an event of the product
+  CAST(f.settlement AS VARCHAR) AS settlement, -- card, credit_balance or out_of_band
+  CAST(f.total_minor AS BIGINT) AS amount_minor, -- amount of that payment
+  CAST(f.currency AS VARCHAR) AS currency, -- its currency
+  CAST(f.refunded_at AS TIMESTAMP) AS refunded_at, -- when all of it had been given back
+  CAST(f.disputed_lost_at AS TIMESTAMP) AS disputed_lost_at, -- when a dispute over it was lost
+  CAST(z.free_at AS TIMESTAMP) AS free_at, -- when a free plan or a 100 % discount began instead
+  CAST(x.failed_at AS TIMESTAMP) AS failed_at, -- first sign that a service invoice could not be collected
+  CAST(coalesce(x.is_open, 0) = 1 AS BOOLEAN) AS has_open_invoice, -- whether a service invoice waits to be paid
+  CAST(v.ever_paid_at AS TIMESTAMP) AS ever_paid_at -- first payment of the account after the trial's start, for whatever
+FROM intermediate.trial_bases AS t
+LEFT JOIN first_paid AS f ON f.trial_id = t.trial_id AND f.place = 1
+LEFT JOIN free_first AS z ON z.trial_id = t.trial_id
+LEFT JOIN trouble AS x ON x.trial_id = t.trial_id
+LEFT JOIN ever AS v ON v.trial_id = t.trial_id
