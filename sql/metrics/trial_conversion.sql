@@ -174,12 +174,12 @@ SELECT
     CAST(r.value AS DOUBLE) AS value, -- numerator / denominator; NULL for no trials
     CAST('rate' AS VARCHAR) AS unit, -- a fraction of 1
     CAST(NULL AS VARCHAR) AS currency, -- no money in this metric
-    CAST(greatest(0, (r.share + 1.920729410347062 / r.denominator - 1.959963984540054 * sqrt(r.share * (1 - r.share)
+    CAST(CASE WHEN r.share IS NOT NULL THEN greatest(0, (r.share + 1.920729410347062 / r.denominator - 1.959963984540054 * sqrt(r.share * (1 - r.share)
         / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
-        AS DOUBLE) AS wilson_low, -- lower end of the Wilson 95 % interval; NULL where the numerator is no subset
-    CAST(least(1, (r.share + 1.920729410347062 / r.denominator + 1.959963984540054 * sqrt(r.share * (1 - r.share)
+        END AS DOUBLE) AS wilson_low, -- lower end of the Wilson 95 % interval; NULL where the numerator is no subset
+    CAST(CASE WHEN r.share IS NOT NULL THEN least(1, (r.share + 1.920729410347062 / r.denominator + 1.959963984540054 * sqrt(r.share * (1 - r.share)
         / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
-        AS DOUBLE) AS wilson_high, -- upper end
+        END AS DOUBLE) AS wilson_high, -- upper end
     CAST(r.share AS DOUBLE) AS bound_low, -- the rate if nothing pending converts
     CAST(r.ceiling AS DOUBLE) AS bound_high, -- the rate if everything pending converts
     CAST(CASE WHEN r.reached IS NOT NULL THEN greatest(r.share, least(r.ceiling, r.reached)) END AS DOUBLE)
