@@ -52,6 +52,11 @@ def trial_started(account_id: str, user_id: str, at: int, ends_at: int | None, *
     return track(account_id, user_id, "Trial Started", at, properties, **more)
 
 
+def used(account_id: str, user_id: str, at: int, event: str, number: int = 0) -> dict[str, Any]:
+    """A user does something in the product; `number` keeps two of the same second apart."""
+    return track(account_id, user_id, event, at, salt=str(number))
+
+
 def trial_ended(account_id: str, user_id: str, at: int, **more: Any) -> dict[str, Any]:
     """`Trial Ended` of the B2B SaaS spec."""
     return track(account_id, user_id, "Trial Ended", at, {"trial_plan_name": "Team"}, **more)

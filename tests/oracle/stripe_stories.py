@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeVar
 from hypothesis import strategies as st
 
 from . import segment_calls as segment
-from .stripe_sim import DAY, HOUR, Invoice, Line, StripeSim, Subscription, seconds
+from .stripe_shapes import Invoice, Line, Subscription
+from .stripe_sim import DAY, HOUR, StripeSim, seconds
 
 T = TypeVar("T")
 MINUTE = 60
@@ -171,10 +172,20 @@ class _Author:
         )
         self.note(f"trial ending in {ending}", start, end)
         if pick.chance(60):
-            self.say(segment.trial_started, start + pick.choice((0, 5, HOUR)), end)
+            self.say(segment.trial_started, start + pick.choice((0, 5, HOUR)), end if pick.chance(80) else None)
         end = self.moves(sub, start, end)
+        self.use(start, end)
         settled = self.finish(sub, start, end, ending)
+        if ending == "pay":
+            self.say(segment.trial_ended, end)
         return sub, settled
+
+    def use(self, start: int, end: int) -> None:
+        """What the user does in the product during the trial."""
+        for _ in range(self.pick.choice((0, 1, 3))):
+            at = self.between(start, end + 5 * DAY)
+            name = self.pick.choice(("Query Run", "Report Created", "Data Source Connected"))
+            self.say(segment.used, at, name, len(self.calls))
 
     def moves(self, sub: Subscription, start: int, end: int) -> int:
         """Extensions, shortenings and reminders in the trial; returns its end."""

@@ -10,7 +10,8 @@ import pytest
 from . import segment_calls as segment
 from .conversion_oracle import aalen_johansen, conversion, wilson
 from .facts import from_iso, from_seconds
-from .stripe_sim import DAY, HOUR, Line, StripeSim, Subscription, seconds
+from .stripe_shapes import Line, Subscription
+from .stripe_sim import DAY, HOUR, StripeSim, seconds
 from .trials_oracle import Rules, Trial, read_trials
 
 START = seconds("2026-01-05")
