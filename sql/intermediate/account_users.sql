@@ -1,17 +1,17 @@
 /*
 description: >
-  Who was seen in which announced account, from events and identity calls. The one pass over events that all identity models share.
+  Who was seen in which announced account, from events and identity calls. Events come from their daily counts, so that identity needs no
+  pass over events of its own.
 grain: one row per announced account and user (either may be 0)
 key: [account_key, user_key]
 not_null: [account_key, user_key, first_at, last_at, known_at, known_date, events]
+incremental: [account_key, user_key]
 */
 WITH seen AS (
   SELECT
-    e.account_key, e.user_key, min(e.occurred_at) AS first_at, max(e.occurred_at) AS last_at,
-    min(e.known_at) AS known_at, min(e.known_date) AS known_date, CAST(count(*) AS BIGINT) AS events
-  FROM staging.events AS e
-  CROSS JOIN config.clock AS c
-  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at
+    e.account_key, e.user_key, min(e.first_at) AS first_at, max(e.last_at) AS last_at,
+    min(e.first_known_at) AS known_at, min(e.known_date) AS known_date, CAST(sum(e.events) AS BIGINT) AS events
+  FROM intermediate.event_days AS e
   GROUP BY e.account_key, e.user_key
   UNION ALL
   SELECT

@@ -16,13 +16,14 @@ WITH calls AS (
 ),
 
 actions AS (
-  SELECT coalesce(m.account_key, e.account_key) AS account_key, e.occurred_at, e.known_at, e.event_id, p.owner
+  -- grouped for the same reason as in intermediate.account_links
+  SELECT coalesce(m.account_key, e.account_key) AS account_key, e.event_id, min(e.occurred_at) AS occurred_at, min(e.known_at) AS known_at
   FROM staging.events AS e
   CROSS JOIN config.clock AS c
   INNER JOIN config.event_catalogue AS k ON k.event_key = e.event_key
-  LEFT JOIN staging.event_properties AS p ON p.event_id = e.event_id -- LEFT: the few actions are picked first
   LEFT JOIN intermediate.account_links AS m ON m.announced_key = e.account_key
   WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND k.role = 'sales_action' AND e.account_key <> 0
+  GROUP BY coalesce(m.account_key, e.account_key), e.event_id
 ),
 
 customers AS (
@@ -45,7 +46,7 @@ facts AS (
   UNION ALL
   SELECT k.account_key, 'owner' AS fact, 1 AS source, k.owner AS value, k.occurred_at, k.known_at, k.call_id AS said_by FROM calls AS k WHERE k.owner IS NOT NULL
   UNION ALL
-  SELECT k.account_key, 'owner' AS fact, 1 AS source, k.owner AS value, k.occurred_at, k.known_at, k.event_id AS said_by FROM actions AS k WHERE k.owner IS NOT NULL
+  SELECT k.account_key, 'owner' AS fact, 1 AS source, p.owner AS value, k.occurred_at, k.known_at, k.event_id AS said_by FROM actions AS k INNER JOIN staging.announced_owners AS p ON p.event_id = k.event_id WHERE p.owner IS NOT NULL
   UNION ALL
   SELECT k.account_key, 'email' AS fact, 1 AS source, k.email AS value, k.occurred_at, k.known_at, k.record_id AS said_by FROM customers AS k WHERE k.email IS NOT NULL
   UNION ALL

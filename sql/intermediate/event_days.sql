@@ -15,6 +15,7 @@ SELECT
   CAST(bit_or(n.feature_bit) AS BIGINT) AS feature_mask, -- union of the features used, one bit each
   CAST(min(e.occurred_at) AS TIMESTAMP) AS first_at, -- first event of any name, UTC
   CAST(max(e.occurred_at) AS TIMESTAMP) AS last_at, -- last event of any name, UTC
+  CAST(min(e.known_at) AS TIMESTAMP) AS first_known_at, -- when the first of them was known, UTC
   CAST(max(CASE WHEN n.is_value THEN e.occurred_at END) AS TIMESTAMP) AS last_value_at -- last value event, NULL when there was none, UTC
 FROM staging.events AS e
 JOIN config.event_catalogue AS n ON n.event_key = e.event_key
