@@ -41,6 +41,17 @@ class Account:
     timeline: pl.DataFrame
     days: pl.DataFrame
 
+    def as_frame(self) -> pl.DataFrame:
+        """One row: the profile, then trials, timeline and days as nested lists."""
+        import polars as pl
+
+        nested = {"trials": self.trials, "timeline": self.timeline, "days": self.days}
+        profile = {name: value for name, value in self.profile.items() if name not in nested}
+        return pl.DataFrame([profile]).with_columns(
+            pl.Series(name, [frame.to_struct().to_list()], dtype=pl.List(pl.Struct(frame.schema)))
+            for name, frame in nested.items()
+        )
+
 
 def account(reader: Reader, account_id: str) -> Account:
     """Everything published about one account. Raises NotFoundError naming the nearest id or name."""

@@ -38,6 +38,7 @@ ALWAYS = ("intermediate.trial_days",)
 
 _NUMBER = re.compile(r"(\d{6,})\.duckdb")
 _ALIAS = "generation_being_written"
+_NUMBERED = "CREATE TABLE generation_being_written.main.generation AS SELECT CAST($number AS BIGINT) AS number"
 _TABLES = "SELECT concat(table_schema, '.', table_name) FROM information_schema.tables"
 
 
@@ -66,9 +67,12 @@ class Generation:
         known = "" if moment.known_at == moment.as_of else f", known by {_instant(moment.known_at)}"
         return f"as of {_instant(moment.as_of)}{known} ({name})"
 
-    def trials(self, *, every: bool = False, limit: int | None = None) -> pl.DataFrame:
-        """Running trials, or with `every` all of them; columns as in `trials.TRIAL_COLUMNS`, the next to end first."""
-        return trial_rows.trials(self.reader, every=every, limit=limit)
+    def trials(self, *, every: bool = False, segment: str | None = None, limit: int | None = None) -> pl.DataFrame:
+        """Running trials, or with `every` all of them; columns as in `trials.TRIAL_COLUMNS`, the next to end first.
+
+        segment: only its members at the clock. Raises NotFoundError for an unknown segment.
+        """
+        return trial_rows.trials(self.reader, every=every, segment=segment, limit=limit)
 
     def metrics(self, name: str, **options: Any) -> pl.DataFrame:
         """One metric, columns as in `metrics.METRIC_COLUMNS`; options as in `metrics.Options`.
@@ -144,8 +148,7 @@ def write_generation(store: Engine, path: Path, tables: Mapping[str, str], *, nu
     try:
         for name, description in chosen.items():
             _copy(store, name, description)
-        store.execute(f"CREATE TABLE {_ALIAS}.main.generation (number BIGINT)")
-        store.execute(f"INSERT INTO {_ALIAS}.main.generation VALUES ($number)", {"number": number})
+        store.execute(_NUMBERED, {"number": number})
         store.execute(f"CHECKPOINT {_ALIAS}")
     finally:
         store.execute(f"DETACH {_ALIAS}")
