@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.transform.project import Project
+
 from trialwise.engines.duckdb import Engine, connect
 
 

@@ -1,13 +1,17 @@
 """A build changes everything or nothing, and says which model, which line, which rows."""
 
 import pytest
-
 from tests.transform.project import Project
+
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ModelError
 from trialwise.transform.build import build, build_in_transaction
 
-SIZES = "SELECT\n  CAST(i.id AS BIGINT) AS id, -- the item\n  CAST(i.size AS INTEGER) AS size -- its size\nFROM {table} AS i\n"
+SIZES = """SELECT
+  CAST(i.id AS BIGINT) AS id, -- the item
+  CAST(i.size AS INTEGER) AS size -- its size
+FROM {table} AS i
+"""
 
 
 def write_sizes(project: Project, more: str = "") -> None:
@@ -59,7 +63,7 @@ def test_a_renamed_column_names_model_line_and_cause_and_changes_nothing(project
 def test_an_error_while_running_has_no_line_to_name(project: Project, items: Engine) -> None:
     project.write(
         "marts.sizes",
-        "SELECT\n  CAST(CASE WHEN i.size = 20 THEN 'x' ELSE '1' END AS BIGINT) AS id -- the item\nFROM raw.items AS i\n",
+        "SELECT\n  CAST(CASE WHEN i.size = 20 THEN 'x' ELSE '1' END AS BIGINT) AS id -- item\nFROM raw.items AS i\n",
     )
     with pytest.raises(ModelError, match=r"^marts.sizes(, line \d+)?: Conversion Error: Could not convert string 'x'"):
         build(items, project.models())
@@ -91,7 +95,7 @@ def test_cycle_and_unknown_table_stop_before_anything_runs(project: Project, ite
     write_sizes(project)
     build(items, project.models())
     project.write("marts.more", SIZES.format(table="marts.size"))
-    with pytest.raises(ModelError, match="did you mean 'marts.sizes'"):
+    with pytest.raises(ModelError, match=r"did you mean 'marts.sizes'"):
         build(items, project.models())
     project.write("marts.more", SIZES.format(table="marts.other"))
     project.write("marts.other", SIZES.format(table="marts.more"))

@@ -1,8 +1,8 @@
 """Each kind of check, on rows that hold and rows that do not."""
 
 import pytest
-
 from tests.transform.project import Project
+
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ModelError
 from trialwise.transform.check import CheckResult, checks_of, raise_failed, run_checks

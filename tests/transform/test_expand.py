@@ -73,7 +73,8 @@ def test_an_expression_stands_in_parentheses_and_takes_the_qualifier() -> None:
 def test_numbers_types_and_comments_are_replaced_too() -> None:
     expansion = {"each_group": [{**item("each_group", "web"), "each_group_limit": 300, "each_group_type": "DOUBLE"}]}
     query = sqlglot.parse_one(
-        "SELECT CAST(least(each_group_sum, each_group_limit) AS each_group_type) AS each_group_cap, -- cap of each_group\n 1 AS one",
+        "SELECT CAST(least(each_group_sum, each_group_limit) AS each_group_type) AS each_group_cap, "
+        "-- cap of each_group\n 1 AS one",
         dialect="duckdb",
     )
     found = expand(query, expansion)
@@ -112,7 +113,7 @@ def test_a_searched_case_is_not_copied_branch_by_branch() -> None:
 
 
 def test_a_select_without_items_left_is_an_error() -> None:
-    with pytest.raises(ModelError, match="nothing is left of .* when each_milestone_on has no items"):
+    with pytest.raises(ModelError, match=r"nothing is left of .* when each_milestone_on has no items"):
         expanded("SELECT each_milestone_on FROM t", {})
 
 

@@ -1,8 +1,10 @@
 """Order, and the two errors that stop before anything runs."""
 
-import pytest
+import itertools
 
+import pytest
 from tests.transform.project import Project
+
 from trialwise.errors import ModelError
 from trialwise.transform.graph import downstream, order, upstream
 
@@ -34,7 +36,7 @@ def test_a_cyclic_model_names_the_path(project: Project) -> None:
     path = message.removeprefix("models read each other in a circle: ").split(" -> ")
     assert path[0] == path[-1]
     steps = {"marts.a": "marts.b", "marts.b": "marts.c", "marts.c": "marts.a"}
-    assert all(steps[reader] == read for reader, read in zip(path, path[1:], strict=False))
+    assert all(steps[reader] == read for reader, read in itertools.pairwise(path))
 
 
 def test_an_unknown_table_names_the_nearest(project: Project) -> None:

@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import pytest
-
 from tests.transform.project import Project
+
 from trialwise.errors import ModelError
 from trialwise.transform.model import Column, find_files, load_models, packaged_sql, parse_model
 
-SELECT = "SELECT\n  CAST(i.id AS BIGINT) AS id, -- the item\n  CAST(i.size AS INTEGER) AS size -- its size\nFROM raw.items AS i\n"
+SELECT = """SELECT
+  CAST(i.id AS BIGINT) AS id, -- the item
+  CAST(i.size AS INTEGER) AS size -- its size
+FROM raw.items AS i
+"""
 
 
 def parsed(text: str, name: str = "marts.x") -> object:
@@ -110,5 +114,5 @@ def test_a_file_without_header_is_an_error() -> None:
 
 
 def test_an_external_file_must_create_a_table() -> None:
-    with pytest.raises(ModelError, match="raw.x: expected CREATE TABLE with columns, found SELECT"):
+    with pytest.raises(ModelError, match=r"raw.x: expected CREATE TABLE with columns, found SELECT"):
         parsed("/*\ndescription: a\n*/\nSELECT 1 AS a", "raw.x")

@@ -26,8 +26,15 @@ Rows = Sequence[Row]
 
 EPOCH = dt.date(1970, 1, 1)
 AS_OF = dt.datetime.fromisoformat("2026-07-01T00:00:00")
-CALENDAR = (dt.date(2023, 1, 1), dt.date(2027, 12, 31))
-NUMBERS = 400
+SPINES = {
+    "config.numbers": "SELECT n FROM generate_series(0, 400) AS g (n)",
+    "config.calendar": """
+SELECT day, day - DATE '1970-01-01', CAST(day AS TIMESTAMP), CAST(day + 1 AS TIMESTAMP),
+  CAST(date_trunc('week', day) AS DATE), CAST(date_trunc('month', day) AS DATE),
+  EXTRACT(isodow FROM day), EXTRACT(isodow FROM day) < 6
+FROM (SELECT DATE '2023-01-01' + CAST(n AS INTEGER) AS day FROM generate_series(0, 1825) AS g (n)) AS d""",
+}
+"""Rows of the calendar (2023 to 2027, UTC) and the numbers, in SQL that DuckDB and PostgreSQL read alike."""
 PARAMETERS: Row = {
     "trial_length_days": None,
     "grace_days": 30,
@@ -176,7 +183,7 @@ def run_case(case: Case, catalogue: Catalogue, engine: Runner, dialect: str = "d
     columns = ", ".join(f'"{name}"' for name in names)
     query = model.query.sql(dialect=dialect, comments=False)
     found = engine.rows(f"SELECT {columns} FROM ({query}) AS model", dict(case.arguments) or None)
-    expected = [_expected(row, names, types, engine) for row in case.expect]
+    expected = [_expected(row, names, types, engine, dialect) for row in case.expect]
     difference = diff(names, expected, found)
     if difference:
         raise CaseMismatch(difference)
@@ -196,6 +203,9 @@ def set_up(case: Case, model: Model, catalogue: Catalogue, engine: Runner, diale
             raise ModelError(f"{name}: column {untyped[0]} has no CAST in the last SELECT, so its type is unknown")
         declared = ", ".join(f'"{c.name}" {_sql_type(c.type, dialect)}' for c in columns)
         engine.execute(f"CREATE TABLE {name} ({declared})")
+        if name in SPINES and name not in case.given:
+            engine.execute(f"INSERT INTO {name} {SPINES[name]}")
+            continue
         rows = case.given[name] if name in case.given else default_rows(name, case)
         _insert(engine, name, columns, rows, case.name, dialect)
 
@@ -212,7 +222,7 @@ def _inferred(rows: Rows) -> tuple[Column, ...]:
 
 
 def default_rows(table: str, case: Case) -> Rows:
-    """The rows of a table that is not given: those of the clock, calendar, numbers and parameters, else none."""
+    """The rows of a table that is not given: those of the clock and the parameters, else none."""
     if table == "config.clock":
         last = (case.as_of - dt.timedelta(microseconds=1)).date()
         return [
@@ -226,30 +236,7 @@ def default_rows(table: str, case: Case) -> Rows:
         ]
     if table == "config.parameters":
         return [case.parameters]
-    if table == "config.numbers":
-        return [{"n": n} for n in range(NUMBERS + 1)]
-    if table == "config.calendar":
-        return _calendar()
     return []
-
-
-@lru_cache(maxsize=1)
-def _calendar() -> Rows:
-    first, last = CALENDAR
-    days = [first + dt.timedelta(days=n) for n in range((last - first).days + 1)]
-    return [
-        {
-            "day": day,
-            "day_no": (day - EPOCH).days,
-            "starts_at": dt.datetime.combine(day, dt.time.min),
-            "ends_at": dt.datetime.combine(day, dt.time.min) + dt.timedelta(days=1),
-            "week_start": day - dt.timedelta(days=day.weekday()),
-            "month_start": day.replace(day=1),
-            "iso_dow": day.isoweekday(),
-            "is_business_day": day.weekday() < 5,
-        }
-        for day in days
-    ]
 
 
 def diff(names: Sequence[str], expected: Sequence[tuple[Any, ...]], found: Sequence[tuple[Any, ...]]) -> str:
@@ -355,11 +342,9 @@ def _literal(value: Any, kind: str, dialect: str) -> str:
     coerced = coerce(value, kind)
     if coerced is None:
         return "NULL"
-    if isinstance(coerced, bool | int | float):
-        text: exp.Expr = exp.convert(coerced)
-    else:
-        text = exp.Literal.string(str(coerced))
-    return exp.cast(text, exp.DataType.build(kind, dialect="duckdb")).sql(dialect=dialect)
+    bare = isinstance(coerced, bool | int | float)
+    text = str(coerced) if bare else "'" + str(coerced).replace("'", "''") + "'"
+    return f"CAST({text} AS {_sql_type(kind, dialect)})"
 
 
 def coerce(value: Any, kind: str) -> Any:
@@ -378,12 +363,13 @@ def coerce(value: Any, kind: str) -> Any:
     return value
 
 
+@lru_cache(maxsize=256)
 def _sql_type(kind: str, dialect: str) -> str:
     return exp.DataType.build(kind, dialect="duckdb").sql(dialect=dialect)
 
 
-def _expected(row: Row, names: Sequence[str], types: Sequence[str], engine: Runner) -> tuple[Any, ...]:
+def _expected(row: Row, names: Sequence[str], types: Sequence[str], engine: Runner, dialect: str) -> tuple[Any, ...]:
     """An expected row as the engine would return it; a column the row does not name is NULL."""
-    literals = [_literal(row.get(name), kind, "duckdb") for name, kind in zip(names, types, strict=True)]
-    typed = [f"CAST({text} AS {kind})" for text, kind in zip(literals, types, strict=True)]
+    literals = [_literal(row.get(name), kind, dialect) for name, kind in zip(names, types, strict=True)]
+    typed = [f"CAST({text} AS {_sql_type(kind, dialect)})" for text, kind in zip(literals, types, strict=True)]
     return engine.rows(f"SELECT {', '.join(typed)}")[0]

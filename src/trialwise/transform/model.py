@@ -27,7 +27,7 @@ STATEMENT_FOLDERS = ("load",)
 """Statements of the loader: they write raw tables and are no models."""
 _PUBLISHED_SCHEMAS = ("marts", "lists")
 _HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
-_TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR", "TIMESTAMPNTZ": "TIMESTAMP", "REAL": "FLOAT"}
+_TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR", "TIMESTAMPNTZ": "TIMESTAMP", "REAL": "FLOAT", "INT128": "HUGEINT"}
 
 Kind = Literal["model", "external", "query"]
 Level = Literal["fail", "warn"]
