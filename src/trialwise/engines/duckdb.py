@@ -65,6 +65,10 @@ class Engine:
         finally:
             self._connection.unregister("_append")
 
+    def clear(self, table: str) -> None:
+        """Delete every row of `table`."""
+        self._connection.execute(f"DELETE FROM {table}")
+
     @contextmanager
     def transaction(self) -> Iterator[Engine]:
         """BEGIN … COMMIT; any exception rolls everything back and is raised again."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from trialwise.engines.duckdb import connect
+from trialwise.engines.duckdb import Engine, connect
 from trialwise.landing.folder import Landing, Source
 from trialwise.landing.load import load
 from trialwise.landing.report import LoadReport
@@ -25,12 +26,25 @@ def rehearse(
 
     Records the real workspace already has count as loaded here. Raises InputError as Landing.land does.
     """
+    with rehearsal(sources, settings, landed_at=landed_at, progress=progress) as (_, report):
+        return report
+
+
+@contextmanager
+def rehearsal(
+    sources: list[Source],
+    settings: LoadSettings,
+    *,
+    landed_at: datetime,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[tuple[Engine, LoadReport]]:
+    """As `rehearse`, with the raw tables to look at while the block lasts."""
     with tempfile.TemporaryDirectory(prefix="trialwise-") as folder:
         landing = Landing(Path(folder))
         for source in sources:
             landing.land(source, landed_at=landed_at, progress=progress)
         engine = connect()
         try:
-            return load(engine, landing, settings, landed_at=landed_at)
+            yield engine, load(engine, landing, settings, landed_at=landed_at)
         finally:
             engine.close()

@@ -1,0 +1,609 @@
+"""The command line: names, options and help. What a command does stands in the modules it calls.
+
+Heavy libraries are imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from trialwise.errors import ConfigError, InputError, TrialwiseError
+
+if TYPE_CHECKING:
+    from trialwise.delivery.generation import Generation
+    from trialwise.workspace import Workspace
+
+app = typer.Typer(
+    name="trialwise",
+    help="The open PQL metrics engine: which trials use the product in earnest, and what the conversion rate truly is.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+import_app = typer.Typer(no_args_is_help=True, help="Bring events and Stripe objects in.")
+segments_app = typer.Typer(invoke_without_command=True, help="Segments, and a condition tried out.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Records that could not be used, each with its reason.")
+app.add_typer(import_app, name="import")
+app.add_typer(segments_app, name="segments")
+app.add_typer(quarantine_app, name="quarantine")
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+class EventFormat(StrEnum):
+    """What a file of events holds; without the option it is told by its content."""
+
+    segment = "segment"
+    flat = "flat"
+
+
+class Unit(StrEnum):
+    """Length of a period."""
+
+    day = "day"
+    week = "week"
+    month = "month"
+
+
+Folder = Annotated[
+    Path, typer.Option("--dir", "-C", help="The workspace.", envvar="TRIALWISE_HOME", show_default=False)
+]
+AsOf = Annotated[str | None, typer.Option(help="What was true then: a date (its end) or an instant.")]
+KnownAt = Annotated[str | None, typer.Option(help="Only what was known by then: a date (its end) or an instant.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of stdout.")]
+As = Annotated[Format, typer.Option("--format", "-f", help="How the answer is written.")]
+Files = Annotated[list[Path], typer.Argument(help="Files; plain, .gz or .zst.", exists=True, dir_okay=False)]
+
+
+def main() -> None:
+    """Entry point: one line per error the user can mend, exit codes as documented (0, 1, 2, 3)."""
+    try:
+        app()
+    except TrialwiseError as error:
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        _fail("stopped; what was there before is unchanged", 130)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"trialwise: {message}\n")
+    sys.exit(code)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(message + "\n")
+
+
+def _workspace(folder: Path) -> Workspace:
+    from trialwise.workspace import Workspace
+
+    return Workspace.open(folder)
+
+
+def _results(folder: Path, as_of: str | None, known_at: str | None) -> Generation:
+    """The published results, or those of another moment, computed once and kept."""
+    from trialwise.pipeline import open_results
+    from trialwise.progress import progress
+
+    with progress("refresh") as report:
+        results = open_results(_workspace(folder), as_of=as_of, known_at=known_at, progress=report)
+    _say(results.caption)
+    return results
+
+
+def _show(frame: Any, form: Format, output: Path | None) -> None:
+    from trialwise.delivery.output import write
+
+    write(frame, form.value, output)
+
+
+def _examples(*lines: str) -> str:
+    return "Examples:\n\n" + "\n\n".join(f"    {line}" for line in lines)
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from trialwise import __version__
+
+        sys.stdout.write(f"trialwise {__version__}\n")
+        raise typer.Exit
+
+
+@app.command(epilog=_examples("trialwise init acme", "trialwise init acme --from events.ndjson.gz"))
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder to make a workspace of.")] = Path(),
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Events of yours; the mapping is proposed from them.", exists=True)
+    ] = None,
+    mapping: Annotated[list[str] | None, typer.Option("--map", help="ours=theirs, for flat files.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the company is called.")] = None,
+) -> None:
+    """Write a commented trialwise.toml that works as it is."""
+    from trialwise.scaffold import config_text, propose, write_config
+
+    proposal = None
+    if source is not None:
+        from trialwise.pipeline import seen_events
+        from trialwise.sources.mapping import parse_mapping
+
+        seen = seen_events(source, None, parse_mapping(mapping or []))
+        proposal = propose(seen)
+        _say(f"{source.name}: {sum(item.events for item in seen):,} events under {len(seen)} names")
+        _say(f"proposed: {len(proposal.value)} value events, roles {', '.join(proposal.roles) or 'none'}")
+    path = write_config(folder, config_text(name or folder.resolve().name, proposal))
+    _say(f"wrote {path}")
+    _say(f"next: trialwise import events FILE -C {folder}")
+
+
+@app.command(epilog=_examples("trialwise demo", "trialwise demo /tmp/company --trials 500 --events 50000"))
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where the demo company goes.")] = Path("demo"),
+    trials: Annotated[int, typer.Option(help="Accounts that sign up in twelve months.", min=200)] = 3_200,
+    events: Annotated[int, typer.Option(help="Product events they send.", min=0)] = 500_000,
+    seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
+) -> None:
+    """A fictional company: imported, refreshed, reported, with what to try next."""
+    from trialwise.demo import write_company
+    from trialwise.pipeline import import_files, open_results, refresh
+    from trialwise.progress import progress
+    from trialwise.report import morning_report
+
+    if not (folder / "stripe.ndjson").exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} holds something else", "Name a folder that is new or empty.")
+        with progress("demo") as report:
+            report("inventing a company", 0, 0)
+            company = write_company(folder, seed=seed, trials=trials, events=events)
+        _say(f"{folder}: {company.stripe_lines:,} Stripe events, {company.segment_lines:,} Segment calls")
+    workspace = _workspace(folder)
+    with progress("import") as report:
+        imports = [
+            import_files(workspace, [folder / "stripe.ndjson"], kind="stripe", progress=report),
+            import_files(workspace, [folder / "segment.ndjson"], kind="events", progress=report),
+        ]
+    for done in imports:
+        _say_imported(done.receipts, done.loaded)
+    with progress("refresh") as report:
+        refreshed = refresh(workspace, progress=report)
+    _say_refreshed(refreshed)
+    sys.stdout.write(morning_report(open_results(workspace), folder))
+
+
+@import_app.command(
+    "events",
+    epilog=_examples(
+        "trialwise import events segment.ndjson.gz",
+        "trialwise import events usage.csv --map event=action --map account_id=company --map timestamp=when",
+        "trialwise import events usage.parquet --dry-run",
+    ),
+)
+def import_events(
+    files: Files,
+    form: Annotated[EventFormat | None, typer.Option("--format", help="Told by the content when left out.")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="ours=theirs: which of your columns is ours; repeat it.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and check, keep nothing.")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Import product events: Segment calls (NDJSON) or flat records (NDJSON, CSV, Parquet)."""
+    from trialwise.sources.mapping import parse_mapping
+
+    _import(folder, files, "events", None if form is None else form.value, parse_mapping(mapping or []), dry_run)
+
+
+@import_app.command(
+    "stripe",
+    epilog=_examples(
+        "trialwise import stripe --from events.ndjson", "trialwise import stripe --from subs.json --dry-run"
+    ),
+)
+def import_stripe(
+    files: Annotated[
+        list[Path],
+        typer.Option("--from", help="NDJSON or JSON of Stripe objects or events.", exists=True, dir_okay=False),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and check, keep nothing.")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Import Stripe objects or event envelopes of any API version from files."""
+    _import(folder, files, "stripe", None, {}, dry_run)
+
+
+def _import(
+    folder: Path, files: list[Path], kind: str, form: str | None, mapping: dict[str, str], dry_run: bool
+) -> None:
+    from trialwise.pipeline import import_files, rehearse_files
+    from trialwise.progress import progress
+
+    workspace = _workspace(folder)
+    if dry_run:
+        with progress("dry run") as report:
+            report("reading", 0, 0)
+            loaded = rehearse_files(workspace, files, kind=kind, file_format=form, mapping=mapping)
+        _say_loaded(loaded, "would be ")
+        _say("nothing was kept (--dry-run)")
+        return
+    with progress("import") as report:
+        done = import_files(workspace, files, kind=kind, file_format=form, mapping=mapping, progress=report)
+    _say_imported(done.receipts, done.loaded)
+    _say("next: trialwise refresh")
+
+
+def _say_imported(receipts: Any, loaded: Any) -> None:
+    for receipt in receipts:
+        if receipt.is_repeat:
+            _say(f"{receipt.file}: imported before, at {receipt.repeats:%Y-%m-%d %H:%M}Z; nothing to do")
+        else:
+            _say(f"{receipt.file}: received {receipt.received:,} records ({receipt.format})")
+    if loaded is None:
+        waiting = sum(receipt.pending for receipt in receipts)
+        _say(f"received {waiting:,} = loaded 0 + duplicate 0 + quarantined 0 + pending {waiting:,}")
+        _say("another process owns the store; its next refresh loads them")
+    elif loaded.received:
+        _say_loaded(loaded, "")
+
+
+def _say_loaded(loaded: Any, mood: str) -> None:
+    if loaded.rebuilt:
+        _say(f"the raw tables were filled anew from landing: {loaded.rebuilt}")
+    _say(
+        f"received {loaded.received + loaded.pending:,} = {mood}loaded {loaded.loaded:,} + duplicate {loaded.duplicate:,}"
+        f" + quarantined {loaded.quarantined:,} + pending {loaded.pending:,}"
+    )
+    for reason, count in sorted(loaded.reasons.items(), key=lambda item: (-item[1], item[0])):
+        _say(f"  quarantined {count:,}: {reason}")
+    if loaded.quarantined and not mood:
+        _say("  see: trialwise quarantine list")
+
+
+@app.command(
+    epilog=_examples(
+        "trialwise refresh", "trialwise refresh --as-of 2026-03-01 --known-at 2026-03-05 --into march.duckdb"
+    )
+)
+def refresh(
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    into: Annotated[Path | None, typer.Option(help="Write the results to a file of their own.")] = None,
+    folder: Folder = Path(),
+) -> None:
+    """Load what was imported, compute every number, check it, publish it."""
+    from trialwise.pipeline import refresh as run
+    from trialwise.progress import progress
+
+    workspace = _workspace(folder)
+    if into is None and (as_of or known_at):
+        raise InputError(
+            "a past moment is not published over the present one",
+            "Add --into FILE, or ask for it where you read: trialwise metrics NAME --as-of DATE.",
+        )
+    with progress("refresh") as report:
+        done = run(workspace, as_of=as_of, known_at=known_at, into=into, progress=report)
+    _say_refreshed(done)
+
+
+def _say_refreshed(done: Any) -> None:
+    if done.loaded.received:
+        _say_loaded(done.loaded, "")
+    rows = sum(built.rows or 0 for built in done.build.models)
+    _say(
+        f"built {len(done.build.models)} models, {rows:,} rows, {len(done.build.checks)} checks in {done.seconds:.1f} s"
+    )
+    for warning in done.build.warnings:
+        _say(f"  warning: {warning.model}: {warning.check}: {warning.bad_rows:,} rows, such as {warning.sample[0]}")
+    _say(f"as of {done.clock.as_of:%Y-%m-%d %H:%M}Z, published as {done.generation.name}")
+
+
+@app.command(epilog=_examples("trialwise trials", "trialwise trials --all --format parquet -o trials.parquet"))
+def trials(
+    every: Annotated[bool, typer.Option("--all", help="Every trial, not only the running ones.")] = False,
+    segment: Annotated[str | None, typer.Option(help="Only members of this segment.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many rows.", min=1)] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """Running trials, the next to end first: usage, segments, score and reasons."""
+    _show(_results(folder, as_of, known_at).trials(every=every, segment=segment, limit=limit), form, output)
+
+
+@segments_app.callback(epilog=_examples("trialwise segments", 'trialwise segments preview "active_days_7d >= 4"'))
+def segments(
+    context: typer.Context,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """Every segment with its size, or `preview` a condition."""
+    if context.invoked_subcommand is None:
+        _show(_results(folder, as_of, known_at).segments(), form, output)
+
+
+@segments_app.command(
+    "preview", epilog=_examples("trialwise segments preview \"usage_band = 'heavy' AND NOT card_on_file\"")
+)
+def preview(
+    expression: Annotated[str, typer.Argument(help="A condition over the columns of intermediate.trial_days.")],
+    every: Annotated[bool, typer.Option("--all", help="Also trials that have ended, inside their horizon.")] = False,
+    limit: Annotated[int | None, typer.Option(help="At most this many rows.", min=1)] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """Count and show the trials a condition holds for, before it is in the configuration."""
+    from trialwise.pipeline import preview_segment
+
+    workspace = _workspace(folder)
+    found = preview_segment(workspace, expression, _results(folder, as_of, known_at), everyone=every)
+    _say(f"{found.members.height:,} of {found.looked_at:,} trials")
+    _show(found.members.head(limit) if limit else found.members, form, output)
+
+
+@app.command(
+    epilog=_examples("trialwise leads", "trialwise leads hot_trials", "trialwise leads went_quiet -f csv -o quiet.csv")
+)
+def leads(
+    name: Annotated[str | None, typer.Argument(help="The list; without it, the lists there are.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many rows.", min=1)] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """This morning's lists for sales and growth, with contact, owner and reasons."""
+    _show(_results(folder, as_of, known_at).leads(name, limit=limit), form, output)
+
+
+@app.command(
+    epilog=_examples(
+        "trialwise metrics trial_conversion --definition start_cohort --by month",
+        "trialwise metrics trial_conversion --definition end_cohort --grace-days 0 --as-of 2026-01-31",
+        "trialwise metrics trial_conversion --segment pql --at-day 7",
+        "trialwise metrics trial_outcomes --by week -f csv",
+    )
+)
+def metrics(
+    name: Annotated[str, typer.Argument(help="trial_conversion, new_trials, active_trials, trial_outcomes, ...")],
+    definition: Annotated[str | None, typer.Option(help="One definition; without it all, side by side.")] = None,
+    by: Annotated[str, typer.Option(help="day, week, month, or all for one row.")] = "month",
+    within_days: Annotated[str | None, typer.Option(help="start_cohort: a number of days, or ever.")] = None,
+    grace_days: Annotated[int | None, typer.Option(help="end_cohort: days after the end.", min=0)] = None,
+    population: Annotated[str, typer.Option(help="first, repeat, add_on, all or freemium.")] = "first",
+    split: Annotated[str | None, typer.Option(help="card_type, plan, channel, ...")] = None,
+    segment: Annotated[str | None, typer.Option(help="Split by membership at the end of a trial day.")] = None,
+    at_day: Annotated[int | None, typer.Option(help="That trial day; half the trial when left out.", min=1)] = None,
+    net: Annotated[bool, typer.Option("--net", help="Without trials refunded in full.")] = False,
+    since: Annotated[str | None, typer.Option(help="First local day of the periods shown.")] = None,
+    until: Annotated[str | None, typer.Option(help="Last local day of the periods shown.")] = None,
+    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Also draw conversion by cohort.")] = True,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """A metric under its named definitions, with numerator, denominator, interval and bounds."""
+    frame = _results(folder, as_of, known_at).metrics(
+        name,
+        definition=definition,
+        by=by,
+        within_days=_window(within_days),
+        grace_days=grace_days,
+        population=population,
+        split=split,
+        segment=segment,
+        at_day=at_day,
+        net=net,
+        since=_day(since),
+        until=_day(until),
+    )
+    _show(frame, form, output)
+    if plot and form is Format.table and output is None and name == "trial_conversion" and definition and by != "all":
+        from trialwise.delivery import plots
+
+        if split is None and segment is None:
+            sys.stdout.write(plots.conversion(frame))
+
+
+def _window(text: str | None) -> Any:
+    if text is None or text == "ever":
+        return text
+    if text.isdigit():
+        return int(text)
+    raise InputError(f"--within-days '{text}' is neither a number of days nor 'ever'", "Write --within-days 45.")
+
+
+def _day(text: str | None) -> Any:
+    from datetime import date
+
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"'{text}' is no date", "Write it as 2026-01-31.") from error
+
+
+@app.command(epilog=_examples("trialwise account acc_0042", "trialwise account acc_0042 -f json"))
+def account(
+    account_id: Annotated[str, typer.Argument(help="The account's id.")],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """Profile, trials, activity and timeline of one account."""
+    found = _results(folder, as_of, known_at).account(account_id)
+    if form is Format.table and output is None:
+        from trialwise.report import account_page
+
+        sys.stdout.write(account_page(found))
+    else:
+        _show(found.timeline if form in (Format.csv, Format.parquet) else found.as_frame(), form, output)
+
+
+@app.command(epilog=_examples("trialwise explain acc_0042", "trialwise explain acc_0042 --since 2026-03-20"))
+def explain(
+    identifier: Annotated[str, typer.Argument(help="A trial, or an account for its latest trial.")],
+    since: Annotated[str | None, typer.Option(help="Also what changed since this local day.")] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """The score down to the last digit: parts that add up, the evidence rows, what changed."""
+    found = _results(folder, as_of, known_at).explain(identifier, since=since)
+    if form is Format.table and output is None:
+        from trialwise.report import explanation_page
+
+        sys.stdout.write(explanation_page(found))
+    else:
+        _show(found.parts, form, output)
+
+
+@quarantine_app.command("list", epilog=_examples("trialwise quarantine list --reason bad_timestamp"))
+def quarantine_list(
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also records that were landed again.")] = False,
+    limit: Annotated[int, typer.Option(help="At most this many.", min=1)] = 1000,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """Refused records, newest first."""
+    from trialwise.landing import quarantine
+    from trialwise.pipeline import reading_store
+
+    with reading_store(_workspace(folder)) as store:
+        _show(quarantine.listing(store, reason=reason, waiting=not every, most=limit), form, output)
+
+
+@quarantine_app.command("show", epilog=_examples("trialwise quarantine show 3f2a"))
+def quarantine_show(
+    quarantine_id: Annotated[str, typer.Argument(help="The id, or the beginning of it.")], folder: Folder = Path()
+) -> None:
+    """One refused record: where it came from, why, and its bytes on stdout."""
+    from trialwise.landing import quarantine
+    from trialwise.pipeline import reading_store
+
+    with reading_store(_workspace(folder)) as store:
+        found = quarantine.show(store, quarantine_id)
+    _say(f"{found.quarantine_id}: {found.reason}: {quarantine.REASONS.get(found.reason, '')}")
+    _say(f"{found.file} line {found.line}, byte {found.byte_offset}{f': {found.detail}' if found.detail else ''}")
+    sys.stdout.buffer.write((found.raw or b"") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+@quarantine_app.command(
+    "retry",
+    epilog=_examples("trialwise quarantine retry 3f2a", "trialwise quarantine retry 3f2a --mended fixed.json"),
+)
+def quarantine_retry(
+    quarantine_id: Annotated[str, typer.Argument(help="The id, or the beginning of it.")],
+    mended: Annotated[
+        Path | None, typer.Option(help="A file with the mended record.", exists=True, dir_okay=False)
+    ] = None,
+    folder: Folder = Path(),
+) -> None:
+    """Land a refused record again, as it is or mended; once."""
+    from trialwise.pipeline import retry_record
+
+    done = retry_record(_workspace(folder), quarantine_id, None if mended is None else mended.read_bytes())
+    _say_imported(done.receipts, done.loaded)
+
+
+@app.command(epilog=_examples("trialwise lint", "trialwise lint -C acme"))
+def lint(folder: Folder = Path()) -> None:
+    """Check the models, shipped and your own, against the rules they keep."""
+    from trialwise.pipeline import models_at
+    from trialwise.transform.lint import lint as findings_of
+
+    models = models_at(folder)
+    findings = findings_of(models)
+    for finding in findings:
+        sys.stdout.write(f"{finding}\n")
+    _say(f"{len(models)} models, {len(findings)} findings")
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=_examples("trialwise docs", "trialwise docs -o handbook"))
+def docs(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")] = Path("docs"),
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the files are up to date.")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Write models.md (columns, grain, checks, cases, lineage) and cli.md."""
+    from trialwise.pipeline import models_at
+    from trialwise.reference import cli_markdown
+    from trialwise.transform.docs import models_markdown
+
+    pages = {"models.md": models_markdown(models_at(folder)), "cli.md": cli_markdown(typer.main.get_command(app))}
+    stale = [name for name, text in pages.items() if not _says(output / name, text)]
+    if check:
+        if stale:
+            raise InputError(f"{', '.join(stale)} in {output} is not up to date", "Run 'trialwise docs'.")
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        (output / name).write_text(pages[name], encoding="utf-8")
+        _say(f"wrote {output / name}")
+
+
+def _says(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
+
+
+@app.command(epilog=_examples("trialwise doctor"))
+def doctor(folder: Folder = Path()) -> None:
+    """Look for what makes numbers wrong without failing: unmapped events, unresolved customers, stale sources, disk."""
+    from trialwise.pipeline import diagnosis
+
+    findings = diagnosis(_workspace(folder))
+    for finding in findings:
+        sys.stdout.write(f"{finding.level:8}{finding.topic}: {finding.found}\n")
+        if finding.advice:
+            sys.stdout.write(f"        {finding.advice}\n")
+
+
+@app.command(epilog=_examples('trialwise sql "SELECT outcome, count(*) FROM marts.trials GROUP BY outcome"'))
+def sql(
+    text: Annotated[str, typer.Argument(help="One SELECT over the published tables (docs/models.md).")],
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    form: As = Format.table,
+    output: Output = None,
+    folder: Folder = Path(),
+) -> None:
+    """Ask the published tables; nothing can be changed, no file be read."""
+    _show(_results(folder, as_of, known_at).sql(text), form, output)

@@ -1,0 +1,178 @@
+"""What `trialwise doctor` looks at: things that make numbers wrong without making anything fail."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from trialwise.config import Config
+from trialwise.engines.duckdb import Engine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trialwise.delivery.generation import Generation
+
+Level = Literal["ok", "note", "warning"]
+SHOWN = 5
+STALE_AFTER = timedelta(days=2)
+FREE_BYTES = 2 << 30
+
+_UNMAPPED = """
+SELECT c.event_name, count(*) AS events
+FROM raw.events AS e
+JOIN config.event_catalogue AS c ON c.event_key = e.event_key
+LEFT JOIN config.event_milestones AS m ON m.event_key = e.event_key
+WHERE NOT c.is_value AND c.role IS NULL AND m.milestone IS NULL AND c.event_name NOT LIKE 'Viewed %'
+GROUP BY c.event_name
+ORDER BY events DESC, c.event_name
+"""
+_UNSEEN = """
+SELECT name FROM (SELECT unnest($names) AS name) AS wanted
+WHERE name NOT IN (SELECT event_name FROM raw.dim_event WHERE event_name IS NOT NULL)
+ORDER BY name
+"""
+_UNRESOLVED = "SELECT customer_id FROM intermediate.customer_accounts WHERE method = 'unresolved' ORDER BY customer_id"
+_METHODS = "SELECT method, count(*) FROM intermediate.customer_accounts GROUP BY method ORDER BY method"
+_LATEST = """
+SELECT 'product events' AS source, max(known_at) FROM raw.events
+UNION ALL
+SELECT 'stripe' AS source, max(known_at) FROM raw.stripe
+"""
+_QUARANTINE = """
+SELECT reason, count(*) FROM raw.quarantine WHERE retried_at IS NULL GROUP BY reason ORDER BY count(*) DESC, reason
+"""
+_LATE_HISTORY = """
+SELECT count(*), coalesce(sum(CAST(known_date > activity_date + 30 AS INTEGER)), 0) FROM raw.events
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: what was found and, when it needs doing something, what to do next."""
+
+    level: Level
+    topic: str
+    found: str
+    advice: str = ""
+
+
+def diagnose(config: Config, store: Engine, results: Generation | None, data: Path) -> list[Finding]:
+    """Everything worth knowing about a loaded and refreshed workspace, warnings first.
+
+    store: the store with raw and intermediate tables; results: the published generation, None before the first.
+    """
+    found = [
+        *_results(results),
+        *_events(config, store),
+        *_customers(store),
+        *_sources(store, results),
+        *_quarantine(store),
+        *_disk(data),
+    ]
+    rank = {"warning": 0, "note": 1, "ok": 2}
+    return sorted(found, key=lambda finding: rank[finding.level])
+
+
+def _results(results: Generation | None) -> Iterator[Finding]:
+    if results is None:
+        yield Finding("warning", "results", "nothing is published", "Run 'trialwise refresh'.")
+    else:
+        yield Finding("ok", "results", results.caption)
+
+
+def _events(config: Config, store: Engine) -> Iterator[Finding]:
+    unmapped = store.rows(_UNMAPPED)
+    if unmapped:
+        names = ", ".join(f"{name} ({count:,})" for name, count in unmapped[:SHOWN])
+        more = f" and {len(unmapped) - SHOWN} more names" if len(unmapped) > SHOWN else ""
+        yield Finding(
+            "note",
+            "unmapped events",
+            f"{sum(count for _, count in unmapped):,} events count for nothing: {names}{more}",
+            "Name them under [events] value, [events.aliases] or [milestones], or leave them.",
+        )
+    declared = [*(config.events.value if config.events.value != "*" else ())]
+    declared += [name for names in config.features.values() for name in names]
+    declared += [name for names in config.milestones.values() for name in names]
+    unseen = [name for (name,) in store.rows(_UNSEEN, {"names": sorted(set(declared))})]
+    aliased = set(config.events.aliases.values())
+    unseen = [name for name in unseen if name not in aliased]
+    if unseen:
+        yield Finding(
+            "warning",
+            "events never seen",
+            f"{', '.join(unseen[:SHOWN])}{' and more' if len(unseen) > SHOWN else ''}",
+            "Check the spelling in trialwise.toml against the names you send.",
+        )
+    if config.events.value == "*":
+        yield Finding(
+            "note",
+            "value events",
+            'value = "*" counts every event without another role as use',
+            "Name the events that show real work under [events] value; 'trialwise init --from' proposes them.",
+        )
+    events, late = store.rows(_LATE_HISTORY)[0]
+    if events and late * 2 > events:
+        yield Finding(
+            "warning",
+            "history known late",
+            f"{late:,} of {events:,} events became known more than 30 days after they happened",
+            "Give each record its receivedAt (or import files, which do): a past day knows only what was known then.",
+        )
+
+
+def _customers(store: Engine) -> Iterator[Finding]:
+    methods = dict(store.rows(_METHODS))
+    unresolved = [customer for (customer,) in store.rows(_UNRESOLVED)]
+    if unresolved:
+        yield Finding(
+            "warning",
+            "unresolved customers",
+            f"{len(unresolved)} of {sum(methods.values())} Stripe customers belong to no account: "
+            f"{', '.join(unresolved[:SHOWN])}{' ...' if len(unresolved) > SHOWN else ''}",
+            "Set metadata on the customer, or list them in the file named by [identity] customer_map.",
+        )
+    elif methods:
+        text = ", ".join(f"{count} by {method}" for method, count in methods.items())
+        yield Finding("ok", "customers", f"every Stripe customer belongs to an account ({text})")
+
+
+def _sources(store: Engine, results: Generation | None) -> Iterator[Finding]:
+    now: datetime | None = results.moment.as_of if results is not None else None
+    for source, latest in store.rows(_LATEST):
+        if latest is None:
+            yield Finding("note", f"source {source}", "nothing was ever received", "See 'trialwise import --help'.")
+        elif now is not None and now - latest > STALE_AFTER:
+            yield Finding(
+                "warning",
+                f"source {source}",
+                f"the newest record is of {latest:%Y-%m-%d %H:%M}Z, {(now - latest).days} days before the clock",
+                "Import what is newer, then 'trialwise refresh'.",
+            )
+        else:
+            yield Finding("ok", f"source {source}", f"the newest record is of {latest:%Y-%m-%d %H:%M}Z")
+
+
+def _quarantine(store: Engine) -> Iterator[Finding]:
+    reasons = store.rows(_QUARANTINE)
+    if reasons:
+        text = ", ".join(f"{reason} {count:,}" for reason, count in reasons[:SHOWN])
+        yield Finding(
+            "note", "quarantine", f"{sum(count for _, count in reasons):,} records: {text}", "trialwise quarantine list"
+        )
+    else:
+        yield Finding("ok", "quarantine", "empty")
+
+
+def _disk(data: Path) -> Iterator[Finding]:
+    free = shutil.disk_usage(data).free
+    used = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
+    text = f"{used / (1 << 20):,.0f} MB used, {free / (1 << 30):,.1f} GB free"
+    if free < max(FREE_BYTES, 2 * used):
+        yield Finding("warning", "disk", text, "Make room: a refresh writes a second copy before the first goes.")
+    else:
+        yield Finding("ok", "disk", text)

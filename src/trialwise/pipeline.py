@@ -1,0 +1,323 @@
+"""Load, build, check, publish: the only module that knows all stages. They meet in tables."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from trialwise import composition, parameters
+from trialwise.clock import Clock, clock_for, to_local, utc_now
+from trialwise.config import Config, declared_events
+from trialwise.delivery.generation import Generation, open_generation, publish, write_generation
+from trialwise.delivery.preview import Preview, preview
+from trialwise.diagnosis import Finding, diagnose
+from trialwise.engines.duckdb import Engine, connect
+from trialwise.errors import NotFoundError, StoreLocked
+from trialwise.landing import quarantine
+from trialwise.landing.folder import Landing
+from trialwise.landing.load import load
+from trialwise.landing.rehearsal import rehearsal, rehearse
+from trialwise.landing.report import ImportReceipt, LoadReport
+from trialwise.landing.settings import LoadSettings
+from trialwise.scaffold import SeenEvent
+from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, set_prior, take_over
+from trialwise.scoring.rules import caps_in_force, group_rows, rule_rows, rules_in_force
+from trialwise.scoring.segments import segment_rows, segments_in_force
+from trialwise.sources.files import open_file
+from trialwise.transform.build import BuildReport, build_in_transaction, create_schemas
+from trialwise.transform.condition import parse_condition
+from trialwise.transform.graph import downstream, order
+from trialwise.transform.model import Model
+from trialwise.workspace import CONFIG_NAME, Workspace
+
+Progress = Callable[[str, int, int], None]
+SEEN_EVENTS = """
+SELECT d.event_name, count(*), count(DISTINCT nullif(e.account_key, 0)), count(DISTINCT nullif(e.user_key, 0))
+FROM raw.events AS e JOIN raw.dim_event AS d ON d.event_key = e.event_key
+GROUP BY d.event_name ORDER BY count(*) DESC, d.event_name
+"""
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What a refresh did.
+
+    generation: the published file; clock: the moment it was computed for; loaded: what was taken from landing;
+    build: models and checks; seconds: wall time of all of it.
+    """
+
+    generation: Path
+    clock: Clock
+    loaded: LoadReport
+    build: BuildReport
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One receipt per file, and the load that followed; None while another process owns the store."""
+
+    receipts: tuple[ImportReceipt, ...]
+    loaded: LoadReport | None
+
+
+def import_files(
+    workspace: Workspace,
+    paths: Sequence[Path],
+    *,
+    kind: str,
+    file_format: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Imported:
+    """Land files durably, then load them when nobody else owns the store; else the owner's next refresh does.
+
+    kind: 'events' or 'stripe'. Raises InputError for a file that cannot be read at all, before anything is landed.
+    """
+    sources = [open_file(path, kind=kind, file_format=file_format, mapping=mapping) for path in paths]
+    landing = Landing(workspace.landing)
+    receipts = tuple(
+        landing.land(source, landed_at=utc_now(), progress=_step(progress, source.name)) for source in sources
+    )
+    try:
+        with workspace.lock(), _open(workspace) as store:
+            loaded = _load(workspace, store, progress)
+    except StoreLocked:
+        return Imported(receipts, None)
+    return Imported(receipts, loaded)
+
+
+def rehearse_files(
+    workspace: Workspace,
+    paths: Sequence[Path],
+    *,
+    kind: str,
+    file_format: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+) -> LoadReport:
+    """What importing these files into an empty workspace would come to; nothing is kept."""
+    sources = [open_file(path, kind=kind, file_format=file_format, mapping=mapping) for path in paths]
+    return rehearse(list(sources), load_settings(workspace), landed_at=utc_now())
+
+
+def load_settings(workspace: Workspace) -> LoadSettings:
+    """What of the configuration shapes the raw tables."""
+    config = workspace.config
+    return LoadSettings(
+        timezone=config.workspace.timezone,
+        declared_events=declared_events(config),
+        account_metadata_key=config.identity.account_metadata_key,
+        customer_map=parameters.customer_map(config, workspace.folder),
+        livemode=config.stripe.livemode,
+    )
+
+
+def workspace_models(workspace: Workspace) -> dict[str, Model]:
+    """The shipped models with the workspace's own over them, composed with its lists."""
+    return composition.models(workspace.config, workspace.models)
+
+
+def workspace_clock(workspace: Workspace, as_of: str | None = None, known_at: str | None = None) -> Clock:
+    """The clock of an answer: what was asked for, else the file's fixed clock, else now.
+
+    A fixed as_of without a known_at knows everything, as every as_of does.
+    """
+    fixed = workspace.config.clock
+    return clock_for(workspace.config.workspace.timezone, as_of or fixed.as_of, known_at or fixed.known_at)
+
+
+def refresh(
+    workspace: Workspace,
+    *,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    into: Path | None = None,
+    progress: Progress | None = None,
+) -> Refreshed:
+    """Load what has landed, compute everything for one moment, check it, and publish it.
+
+    With `into` the results go to a file of their own and the published ones stay. Raises StoreLocked when another
+    process owns the store, ModelError and CheckFailed when a model or check fails: then nothing is published.
+    """
+    started = time.perf_counter()
+    clock = workspace_clock(workspace, as_of, known_at)
+    models = workspace_models(workspace)
+    ordered = order(models)
+    published = {model.name: model.header.description for model in ordered if model.is_published}
+    with workspace.lock(), _open(workspace) as store:
+        loaded = _load(workspace, store, progress)
+        if into is None:
+            with store.transaction():
+                built = _build(workspace, store, clock, models, ordered, progress)
+            number = publish(store, workspace.published, published)
+            store.execute("CHECKPOINT")
+            path = workspace.published / f"{number:06d}.duckdb"
+        else:
+            path = into
+            with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
+                _take_calibration(store, scratch, clock, models)
+                built = _build(workspace, scratch, clock, models, ordered, progress)
+                write_generation(scratch, path, published)
+    return Refreshed(path, clock, loaded, built, time.perf_counter() - started)
+
+
+def open_results(
+    workspace: Workspace,
+    *,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    progress: Progress | None = None,
+) -> Generation:
+    """The published results; for another moment, results computed for it once and kept.
+
+    Raises NotFoundError when nothing has been published yet.
+    """
+    roots = (workspace.models,)
+    if as_of is None and known_at is None:
+        return open_generation(workspace.published, roots)
+    path = workspace.data / "moments" / f"{_fingerprint(workspace, as_of, known_at)}.duckdb"
+    if not path.exists():
+        refresh(workspace, as_of=as_of, known_at=known_at, into=path, progress=progress)
+    return open_generation(path, roots)
+
+
+def preview_segment(workspace: Workspace, expression: str, results: Generation, *, everyone: bool = False) -> Preview:
+    """Try a condition on the published trial days.
+
+    It is parsed and type-checked against the catalogue before it meets any data. Raises ConfigError naming the place
+    and the nearest column.
+    """
+    columns = composition.catalogue(workspace.config, workspace.models)
+    return preview(results.reader, parse_condition(expression, columns), every=everyone)
+
+
+def seen_events(path: Path, file_format: str | None, mapping: Mapping[str, str]) -> list[SeenEvent]:
+    """The event names of a file with their counts, for `init --from`. Raises InputError for an unreadable file."""
+    source = open_file(path, kind="events", file_format=file_format, mapping=mapping)
+    with rehearsal([source], LoadSettings(), landed_at=utc_now()) as (engine, _):
+        return [SeenEvent(*row) for row in engine.rows(SEEN_EVENTS)]
+
+
+def _build(
+    workspace: Workspace,
+    engine: Engine,
+    clock: Clock,
+    models: Mapping[str, Model],
+    ordered: list[Model],
+    progress: Progress | None,
+) -> BuildReport:
+    """Fill the config tables, build and check; then calibrate, and build again what a new version touches."""
+    create_schemas(engine, models)
+    _fill_config(workspace, engine, clock)
+    report = build_in_transaction(engine, models, progress, ordered)
+    if not _calibrate(engine, clock, models):
+        return report
+    touched = downstream(models, VERSIONS) | downstream(models, GRID)
+    again = build_in_transaction(engine, models, progress, [model for model in ordered if model.name in touched])
+    return BuildReport(report.models + again.models, again.checks)
+
+
+def _fill_config(workspace: Workspace, engine: Engine, clock: Clock) -> None:
+    """Configuration and clock as rows; calibration alone is kept."""
+    import polars as pl
+
+    config = workspace.config
+    names = engine.rows("SELECT event_key, event_name FROM raw.dim_event")
+    rules, caps = rules_in_force(config), caps_in_force(config)
+    frames = dict(parameters.tables(config, clock, names, workspace.folder))
+    for table, rows in (
+        ("config.segments", segment_rows(segments_in_force(config))),
+        ("config.score_rules", rule_rows(rules)),
+        ("config.score_groups", group_rows(rules, caps)),
+    ):
+        frames[table] = pl.DataFrame(rows, infer_schema_length=None)
+    for table, frame in frames.items():
+        engine.clear(table)
+        typed = [name for name in frame.columns if frame.schema[name] != pl.Null]
+        engine.append(table, frame.select(typed))
+    set_prior(engine, config.usage.benchmark_events_per_day)
+
+
+def _calibrate(engine: Engine, clock: Clock, models: Mapping[str, Model]) -> int:
+    def query(name: str) -> Query:
+        return lambda version, day: engine.frame(models[name].sql, {"version": version, "valid_from": day})
+
+    return calibrate(engine, clock.as_of_date, query("calibration.calibration"), query("calibration.calibration_grid"))
+
+
+def _take_calibration(store: Engine, scratch: Engine, clock: Clock, models: Mapping[str, Model]) -> None:
+    """Give a build for another moment the versions that were valid by then."""
+    create_schemas(store, {name: model for name, model in models.items() if model.kind == "external"})
+    create_schemas(scratch, models)
+    known_date = to_local(clock.known_at - timedelta(microseconds=1), clock.timezone).date()
+    take_over(store, scratch, min(clock.as_of_date, known_date))
+
+
+def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) -> str:
+    """Names the results of a moment: another one when configuration, models or landed data are others."""
+    manifest = Landing(workspace.landing).manifest()
+    parts = [as_of, known_at, workspace.config.model_dump_json(), manifest.last_segment]
+    parts += [model.sql for model in workspace_models(workspace).values()]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+
+
+def _load(workspace: Workspace, store: Engine, progress: Progress | None) -> LoadReport:
+    if progress is not None:
+        progress("loading", 0, 0)
+    return load(store, Landing(workspace.landing), load_settings(workspace), landed_at=utc_now())
+
+
+@contextmanager
+def _open(workspace: Workspace) -> Iterator[Engine]:
+    store = connect(workspace.store, memory_limit=workspace.config.workspace.memory_limit)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _step(progress: Progress | None, name: str) -> Callable[[int, int], None]:
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress(name, done, total)
+
+    return report
+
+
+@contextmanager
+def reading_store(workspace: Workspace) -> Iterator[Engine]:
+    """The store for a look at raw tables, owned meanwhile. Raises StoreLocked when another process owns it."""
+    with workspace.lock(), _open(workspace) as store:
+        yield store
+
+
+def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None) -> Imported:
+    """Land one refused record again and load it. Raises NotFoundError, InputError as quarantine.retry does."""
+    landing = Landing(workspace.landing)
+    with reading_store(workspace) as store:
+        receipt = quarantine.retry(store, landing, quarantine_id, landed_at=utc_now(), mended=mended)
+        return Imported((receipt,), _load(workspace, store, None))
+
+
+def diagnosis(workspace: Workspace) -> list[Finding]:
+    """What doctor finds in a workspace; what has landed is loaded first. Raises StoreLocked."""
+    try:
+        results = open_results(workspace)
+    except NotFoundError:
+        refresh(workspace)
+        results = open_results(workspace)
+    with reading_store(workspace) as store:
+        return diagnose(workspace.config, store, results, workspace.data)
+
+
+def models_at(folder: Path) -> dict[str, Model]:
+    """The models of the workspace at `folder`, or the shipped ones where there is no workspace."""
+    if (folder / CONFIG_NAME).exists():
+        return workspace_models(Workspace.open(folder))
+    return composition.models(Config())

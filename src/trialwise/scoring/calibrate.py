@@ -1,0 +1,67 @@
+"""Calibration: monthly benchmark versions, appended and never changed. A step of its own, so that no refresh of one
+trial depends on the rows of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from trialwise.clock import EPOCH
+from trialwise.engines.duckdb import Engine
+
+if TYPE_CHECKING:
+    import polars as pl
+
+VERSIONS, GRID = "config.calibration", "config.calibration_grid"
+Query = Callable[[int, date], "pl.DataFrame"]
+"""(version, valid_from) -> rows to append."""
+
+_STATE = """
+SELECT max(version) AS version, max(valid_from) AS valid_from,
+    (SELECT min(start_date) FROM intermediate.trials) AS start
+FROM config.calibration
+"""
+_MONTHS = """
+SELECT day FROM config.calendar WHERE day = month_start AND day > $after AND day <= $until ORDER BY day
+"""
+_VALID = "SELECT * FROM config.calibration WHERE version > 0 AND valid_from <= $until"
+_VALID_GRID = """
+SELECT g.* FROM config.calibration_grid AS g
+JOIN config.calibration AS v ON v.version = g.version
+WHERE v.valid_from <= $until
+"""
+
+
+def set_prior(engine: Engine, events_per_day: int) -> None:
+    """Version 0, valid from 1970-01-01: the configured benchmark, used until there is a calibrated one."""
+    import polars as pl
+
+    engine.execute("DELETE FROM config.calibration WHERE version = 0")
+    prior = {"version": [0], "valid_from": [EPOCH], "benchmark_events_per_day": [events_per_day]}
+    engine.append(VERSIONS, pl.DataFrame(prior))
+
+
+def calibrate(engine: Engine, until: date, benchmark: Query, grid: Query) -> int:
+    """Append the versions of the months begun up to `until` that have none yet; returns how many.
+
+    A version is made from rows before its first day alone, so making it later gives the same one. A month with too
+    few trials behind it gets none.
+    """
+    version, last, start = engine.rows(_STATE)[0]
+    if start is None:
+        return 0
+    made = 0
+    for (valid_from,) in engine.rows(_MONTHS, {"after": max(last, start), "until": until}):
+        row = benchmark(version + made + 1, valid_from)
+        if row.height:
+            made += 1
+            engine.append(VERSIONS, row)
+            engine.append(GRID, grid(version + made, valid_from))
+    return made
+
+
+def take_over(source: Engine, target: Engine, until: date) -> None:
+    """Copy the versions valid by `until` into another database, for a build of a past moment."""
+    target.append(VERSIONS, source.frame(_VALID, {"until": until}))
+    target.append(GRID, source.frame(_VALID_GRID, {"until": until}))
