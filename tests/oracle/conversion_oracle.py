@@ -106,6 +106,20 @@ def in_population(trial: Trial, population: Population) -> bool:
     return not trial.is_add_on and trial.is_first_trial == (population == "first")
 
 
+def landmark(trials: list[Trial], trial_day: int, as_of: datetime, rules: Rules | None = None) -> list[Trial]:
+    """Trials still open at the end of their trial day `trial_day`, that end having passed: the base of a split.
+
+    Who is a member then is compared among these alone; "members now" would count those who lived to become one.
+    """
+    rules = rules or Rules()
+    result = []
+    for trial in trials:
+        over = rules.end_of_day(rules.day(trial.started_at) + timedelta(days=trial_day - 1))
+        if over <= as_of and over < trial.effective_end_at:
+            result.append(trial)
+    return result
+
+
 def conversion(
     trials: list[Trial],
     definition: Definition,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pytest
 
 from . import segment_calls as segment
-from .conversion_oracle import aalen_johansen, conversion, wilson
+from . import vector
+from .conversion_oracle import aalen_johansen, conversion, landmark, wilson
 from .facts import from_iso, from_seconds
 from .stripe_shapes import Line, Subscription
 from .stripe_sim import DAY, HOUR, StripeSim, seconds
+from .trial import last_row_date
 from .trials_oracle import Rules, Trial, read_trials
 
 START = seconds("2026-01-05")
@@ -415,6 +417,26 @@ def test_populations_share_out_the_trials() -> None:
         "add_on": (0, 1, 1),
         "all": (1, 2, 0),
     }
+
+
+def test_a_split_is_taken_among_trials_still_open() -> None:
+    """B ended on trial day 11, at midnight, and D has seen only four days by the end of January."""
+    as_of = Rules().end_of_day(date(2026, 1, 31))
+    trials = read_trials(vector.stripe_events(), as_of)
+    names = {day: {t.account_id[-1] for t in landmark(trials, day, as_of)} for day in (4, 5, 7, 10, 14, 15)}
+    # day 10 of B is over at 20 Jan 00:00, the instant it ended; day 14 is over at everybody's end
+    assert names == {4: set("abcdef"), 5: set("abcef"), 7: set("abcef"), 10: set("acef"), 14: set(), 15: set()}
+
+
+@pytest.mark.parametrize(
+    ("paid_on_day", "last"),
+    [(0, END + 30 * DAY), (20, END + 50 * DAY), (30, END + 60 * DAY), (31, END + 30 * DAY)],
+)
+def test_a_conversion_moves_the_last_row_once(paid_on_day: int, last: int) -> None:
+    story = Story()
+    story.sim.update(story.sub, END, status="active", period_start=END, period_end=END + 30 * DAY)
+    story.sim.pay(story.sim.open_invoice(story.sub, END), END + paid_on_day * DAY + HOUR)
+    assert last_row_date(story.trial(), Rules()) == _at(last).date()
 
 
 def test_wilson_against_known_values() -> None:

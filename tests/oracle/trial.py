@@ -146,6 +146,15 @@ class Trial:
         return self.converted_at is not None
 
 
+def last_row_date(trial: Trial, rules: Rules, horizon_days: int = 30) -> date:
+    """The day of the last trial-day row: the end + horizon, moved once by a conversion that came by then."""
+    end = rules.day(trial.ends_at)
+    last = end + timedelta(days=horizon_days)
+    if trial.converted_at is not None and rules.day(trial.converted_at) <= last:
+        return max(end, rules.day(trial.converted_at)) + timedelta(days=horizon_days)
+    return last
+
+
 def surviving(account_id: str, merges: Merges) -> str:
     """The account that stands for `account_id` after all merges."""
     seen = {account_id}
