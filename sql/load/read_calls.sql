@@ -46,7 +46,8 @@ timed AS (
     coalesce(user_id, 'anon:' || anonymous_id) AS subject,
     coalesce(group_id, context_account) AS account_id,
     to_instant(timestamp_text) AS stamped_at, to_instant(original_text) AS original_at, to_instant(sent_text) AS sent_at, to_instant(received_text) AS received_at,
-    CASE WHEN is_flat THEN
+    CASE WHEN problem IS NOT NULL THEN NULL
+      WHEN is_flat THEN
       CASE WHEN properties IS NULL THEN CAST(json_merge_patch(raw, $columns) AS VARCHAR)
         ELSE CAST(json_merge_patch(json_merge_patch(raw, $columns), properties) AS VARCHAR) END
       ELSE properties END AS body

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -174,12 +175,15 @@ class Landing:
 
     def _segment(self, items: Iterator[tuple[int, Piece]], number: int) -> Segment | None:
         """One segment filled from `items` and sealed; None when nothing is left."""
+        first = next(items, None)
+        if first is None:
+            return None
         path = self.path(number)
         unsealed = path.with_name(path.name + ".open")
         records = refused = size = 0
         with unsealed.open("wb") as stream:
             buffer: list[str] = []
-            for item, piece in items:
+            for item, piece in chain([first], items):
                 line, reason = frame(item, *piece)
                 buffer.append(line)
                 records += 1
@@ -192,9 +196,6 @@ class Landing:
             size += stream.write("".join(buffer).encode("utf-8", "surrogatepass"))
             stream.flush()
             os.fsync(stream.fileno())
-        if records == 0:
-            unsealed.unlink()
-            return None
         unsealed.rename(path)
         return Segment(number, records, refused, size)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialwise.engines.duckdb import Engine
@@ -186,6 +187,9 @@ def _read(engine: Engine, landing: Landing, imports: Iterable[Import], values: d
         paths = [str(landing.path(s.number)) for entry in group for s in entry.segments]
         if not paths:
             continue
+        for path in paths:
+            if not Path(path).exists():
+                raise StoreError(f"the landing segment {path} is missing", "Restore the landing folder from a backup.")
         chosen = dict(mapping)
         run(
             engine,
