@@ -126,12 +126,12 @@ SELECT
     CAST(r.value AS DOUBLE) AS value, -- the rate; the baseline is weighted as the leads spread over trial days
     CAST(r.unit AS VARCHAR) AS unit, -- rate, or ratio for the lift
     CAST(NULL AS VARCHAR) AS currency, -- no money in this metric
-    CAST(CASE WHEN r.share IS NOT NULL THEN greatest(0, (r.share + 1.920729410347062 / r.denominator - 1.959963984540054 * sqrt(r.share * (1 - r.share)
-        / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
-        END AS DOUBLE) AS wilson_low, -- lower end of the Wilson 95 % interval; NULL for the weighted baseline and the lift
-    CAST(CASE WHEN r.share IS NOT NULL THEN least(1, (r.share + 1.920729410347062 / r.denominator + 1.959963984540054 * sqrt(r.share * (1 - r.share)
-        / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
-        END AS DOUBLE) AS wilson_high, -- upper end
+    CAST(CASE WHEN r.share IS NOT NULL THEN greatest(0, (r.share + 1.920729410347062 / r.denominator
+        - 1.959963984540054 * sqrt(r.share * (1 - r.share) / r.denominator + 0.960364705173531 / r.denominator / r.denominator))
+        / (1 + 3.841458820694124 / r.denominator)) END AS DOUBLE) AS wilson_low, -- lower end of the Wilson 95 % interval; NULL for the weighted baseline and the lift
+    CAST(CASE WHEN r.share IS NOT NULL THEN least(1, (r.share + 1.920729410347062 / r.denominator
+        + 1.959963984540054 * sqrt(r.share * (1 - r.share) / r.denominator + 0.960364705173531 / r.denominator / r.denominator))
+        / (1 + 3.841458820694124 / r.denominator)) END AS DOUBLE) AS wilson_high, -- upper end
     CAST(r.share AS DOUBLE) AS bound_low, -- the rate if nothing pending converts
     CAST(r.ceiling AS DOUBLE) AS bound_high, -- the rate if everything pending converts
     CAST(CASE WHEN r.pending = 0 THEN r.share END AS DOUBLE) AS estimate, -- the rate once nothing is pending, else NULL

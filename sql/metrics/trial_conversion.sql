@@ -1,8 +1,8 @@
 /*
 description: >-
-  Trial conversion under one named definition: start_cohort, end_cohort, rolling_ended, rolling_flow, status or ever.
-  Never read a row without its definition; vendors mean different things by the same words.
-grain: one row per period (or rolling window) and split value
+  Trial conversion of cohorts under one named definition: start_cohort, end_cohort, status or ever. Never read a row
+  without its definition; vendors mean different things by the same words.
+grain: one row per period and split value
 key: [period_start, split_value]
 decision: conversion-definitions
 */
@@ -11,32 +11,22 @@ WITH settings AS (
         least(coalesce(CAST($to_date AS DATE), c.as_of_date), c.as_of_date) AS last_day
     FROM marts.clock AS c
 ),
-periods AS ( -- a rolling window is the 30 days up to the last day of its period that has been seen
-    SELECT DISTINCT
-        CASE WHEN $definition LIKE 'rolling%' THEN CAST(p.seen_end - INTERVAL 30 DAY AS DATE)
-            WHEN $by = 'all' THEN greatest(p.period_start, s.first_day) ELSE p.period_start END AS period_start,
-        CASE WHEN $definition LIKE 'rolling%' THEN p.seen_end
-            WHEN $by = 'all' THEN CAST(s.last_day + INTERVAL 1 DAY AS DATE) ELSE p.period_end END AS period_end
+periods AS (
+    SELECT DISTINCT CASE WHEN $by = 'all' THEN greatest(p.period_start, s.first_day) ELSE p.period_start END AS period_start,
+        CASE WHEN $by = 'all' THEN CAST(s.last_day + INTERVAL 1 DAY AS DATE) ELSE p.period_end END AS period_end
     FROM marts.periods AS p
     JOIN settings AS s ON p.day BETWEEN s.first_day AND s.last_day
     WHERE p.unit = $by
 ),
-landmarks AS ( -- the end of trial day k, where membership is read: members among trials still open then
-    SELECT t.trial_id, k.day,
-        coalesce(t.effective_end_at > k.ends_at, TRUE) AND s.as_of >= k.ends_at AS is_open
+memberships AS ( -- at the end of trial day k, among the trials still open then; never "members now"
+    SELECT t.trial_id, CASE WHEN NOT (coalesce(t.effective_end_at > k.ends_at, TRUE) AND s.as_of >= k.ends_at) THEN 'not_open'
+            WHEN EXISTS (SELECT 1 FROM marts.memberships AS m WHERE m.trial_id = t.trial_id AND m.segment = $segment
+                AND m.entered_on <= k.day AND (m.left_on IS NULL OR m.left_on > k.day)) THEN 'member'
+            ELSE 'non_member' END AS standing
     FROM marts.trials AS t
     CROSS JOIN settings AS s
     JOIN marts.calendar AS k ON k.day_no = t.start_no + coalesce(CAST($at_day AS INTEGER), t.half_day) - 1
     WHERE CAST($segment AS VARCHAR) IS NOT NULL
-),
-memberships AS (
-    SELECT l.trial_id,
-        CASE WHEN NOT l.is_open THEN 'not_open' WHEN count(m.trial_id) > 0 THEN 'member' ELSE 'non_member' END AS standing
-    FROM landmarks AS l
-    LEFT JOIN marts.memberships AS m
-        ON m.trial_id = l.trial_id AND m.segment = $segment
-        AND m.entered_on <= l.day AND (m.left_on IS NULL OR m.left_on > l.day)
-    GROUP BY l.trial_id, l.is_open
 ),
 trials AS (
     SELECT t.*, s.as_of, CASE WHEN CAST($segment AS VARCHAR) IS NOT NULL
@@ -46,15 +36,11 @@ trials AS (
         AND NOT ($definition = 'status' AND t.source = 'event') AS is_counted,
         CASE $definition WHEN 'status' THEN t.active_status_at WHEN 'ever' THEN t.ever_paid_at ELSE t.converted_at END AS hit_at,
         CASE WHEN $definition = 'end_cohort' THEN t.over_at ELSE t.started_at END AS origin_at,
-        CASE
-            WHEN $definition = 'start_cohort' AND CAST($within_days AS INTEGER) IS NOT NULL
-                THEN t.started_at + CAST($within_days AS INTEGER) * INTERVAL 1 DAY
-            WHEN $definition = 'end_cohort' THEN t.over_at
+        CASE WHEN $definition = 'end_cohort' THEN t.effective_end_date ELSE t.start_date END AS cohort_date,
+        CASE WHEN $definition = 'end_cohort' THEN t.over_at + s.collection_lag_hours * INTERVAL 1 HOUR
                 + coalesce(CAST($grace_days AS INTEGER), s.grace_days) * INTERVAL 1 DAY
-                + s.collection_lag_hours * INTERVAL 1 HOUR
             WHEN $definition = 'status' THEN t.effective_end_at
-            ELSE t.deadline_at
-        END AS limit_at
+            ELSE coalesce(t.started_at + CAST($within_days AS INTEGER) * INTERVAL 1 DAY, t.deadline_at) END AS limit_at
     FROM marts.trials AS t
     CROSS JOIN settings AS s
     LEFT JOIN memberships AS m ON m.trial_id = t.trial_id
@@ -68,51 +54,26 @@ judged AS (
         t.hit_at IS NULL AND t.as_of <= t.limit_at AND t.outcome NOT IN ('cancelled', 'converted_free') AS is_pending
     FROM trials AS t
 ),
-appearances AS ( -- the day on which a trial stands above or below the line of its definition
-    SELECT j.*, j.start_date AS day, j.is_hit AS above, TRUE AS below
-    FROM judged AS j
-    WHERE $definition IN ('start_cohort', 'status', 'ever')
-    UNION ALL
-    SELECT j.*, j.effective_end_date AS day, j.is_hit AS above, TRUE AS below
-    FROM judged AS j
-    WHERE $definition = 'end_cohort' AND j.effective_end_at <= j.as_of
-    UNION ALL
-    SELECT j.*, j.converted_date AS day, NOT ($net AND j.is_refunded) AS above, $definition = 'rolling_ended' AS below
-    FROM judged AS j
-    WHERE $definition LIKE 'rolling%' AND j.outcome IN ('converted', 'converted_late')
-    UNION ALL
-    SELECT j.*, j.outcome_date AS day, FALSE AS above, TRUE AS below
-    FROM judged AS j -- a trial that is only paused has not ended
-    WHERE $definition = 'rolling_ended' AND (j.outcome IN ('cancelled', 'expired', 'payment_failed')
-        OR (j.outcome = 'no_payment_method' AND (j.is_inferred OR j.ended_at IS NOT NULL)))
-    UNION ALL
-    SELECT j.*, j.start_date AS day, FALSE AS above, TRUE AS below
-    FROM judged AS j
-    WHERE $definition = 'rolling_flow'
-),
 placed AS (
-    SELECT p.period_start, p.period_end, a.*
-    FROM periods AS p JOIN appearances AS a ON a.day >= p.period_start AND a.day < p.period_end
+    SELECT p.period_start, p.period_end, j.*
+    FROM periods AS p
+    JOIN judged AS j ON j.cohort_date >= p.period_start AND j.cohort_date < p.period_end
+    WHERE $definition <> 'end_cohort' OR j.effective_end_at <= j.as_of
 ),
 spine AS (
     SELECT p.period_start, p.period_end, v.split_value
     FROM periods AS p
-    CROSS JOIN (
-        SELECT t.split_value FROM trials AS t WHERE CAST($split_label AS VARCHAR) IS NOT NULL
-        UNION
-        SELECT CAST(NULL AS VARCHAR) AS split_value WHERE CAST($split_label AS VARCHAR) IS NULL
-    ) AS v
+    CROSS JOIN (SELECT DISTINCT CASE WHEN CAST($split_label AS VARCHAR) IS NOT NULL THEN t.split_value END AS split_value
+        FROM settings AS s LEFT JOIN trials AS t ON TRUE) AS v
 ),
 counted AS (
     SELECT s.period_start, s.period_end, s.split_value,
-        CAST(count(CASE WHEN a.is_counted AND a.above THEN 1 END) AS BIGINT) AS numerator,
-        CAST(count(CASE WHEN a.is_counted AND a.below THEN 1 END) AS BIGINT) AS denominator,
-        CAST(count(CASE WHEN a.is_counted AND a.below AND a.is_pending THEN 1 END) AS BIGINT) AS pending,
-        CAST(count(DISTINCT CASE WHEN NOT a.is_counted THEN a.trial_id END) AS BIGINT) AS excluded
+        CAST(count(CASE WHEN a.is_counted AND a.is_hit THEN 1 END) AS BIGINT) AS numerator,
+        CAST(count(CASE WHEN a.is_counted THEN 1 END) AS BIGINT) AS denominator,
+        CAST(count(CASE WHEN a.is_counted AND a.is_pending THEN 1 END) AS BIGINT) AS pending,
+        CAST(count(CASE WHEN NOT a.is_counted THEN 1 END) AS BIGINT) AS excluded
     FROM spine AS s
-    LEFT JOIN placed AS a
-        ON a.period_start = s.period_start AND a.period_end = s.period_end
-        AND a.split_value IS NOT DISTINCT FROM s.split_value
+    LEFT JOIN placed AS a ON a.period_start = s.period_start AND a.split_value IS NOT DISTINCT FROM s.split_value
     GROUP BY s.period_start, s.period_end, s.split_value
 ),
 endings AS ( -- Aalen-Johansen: conversion against every other end; only what is pending is censored
@@ -123,18 +84,14 @@ endings AS ( -- Aalen-Johansen: conversion against every other end; only what is
             WHEN a.outcome IN ('cancelled', 'converted_free') THEN least(a.outcome_at, a.limit_at)
             ELSE a.limit_at END) - a.origin_at) AS elapsed
     FROM placed AS a
-    WHERE a.is_counted AND a.below AND $definition NOT LIKE 'rolling%'
-),
-steps AS (
-    SELECT e.period_start, e.split_value, e.elapsed, count(CASE WHEN e.kind = 1 THEN 1 END) AS hits,
-        count(CASE WHEN e.kind > 0 THEN 1 END) AS ends, count(*) AS leaving
-    FROM endings AS e
-    GROUP BY e.period_start, e.split_value, e.elapsed
+    WHERE a.is_counted
 ),
 risks AS (
-    SELECT s.*, sum(s.leaving) OVER (PARTITION BY s.period_start, s.split_value ORDER BY s.elapsed
-        ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS at_risk
-    FROM steps AS s
+    SELECT e.period_start, e.split_value, e.elapsed, count(CASE WHEN e.kind = 1 THEN 1 END) AS hits,
+        count(CASE WHEN e.kind > 0 THEN 1 END) AS ends, sum(count(*)) OVER (PARTITION BY e.period_start, e.split_value
+            ORDER BY e.elapsed ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS at_risk
+    FROM endings AS e
+    GROUP BY e.period_start, e.split_value, e.elapsed
 ),
 survival AS (
     SELECT r.*, coalesce(exp(sum(CASE WHEN r.at_risk > r.ends THEN ln(1.0 - CAST(r.ends AS DOUBLE) / r.at_risk) ELSE 0 END)
@@ -148,10 +105,8 @@ incidence AS (
     GROUP BY s.period_start, s.split_value
 ),
 rates AS (
-    SELECT c.*, CAST(c.numerator AS DOUBLE) / nullif(c.denominator, 0) AS value, i.reached,
-        CASE WHEN $definition <> 'rolling_flow' THEN CAST(c.numerator AS DOUBLE) / nullif(c.denominator, 0) END AS share,
-        CASE WHEN $definition <> 'rolling_flow'
-            THEN CAST(c.numerator + c.pending AS DOUBLE) / nullif(c.denominator, 0) END AS ceiling
+    SELECT c.*, i.reached, CAST(c.numerator AS DOUBLE) / nullif(c.denominator, 0) AS share,
+        CAST(c.numerator + c.pending AS DOUBLE) / nullif(c.denominator, 0) AS ceiling
     FROM counted AS c
     LEFT JOIN incidence AS i
         ON i.period_start = c.period_start AND i.split_value IS NOT DISTINCT FROM c.split_value
@@ -163,7 +118,7 @@ SELECT
     CAST(s.as_of AS TIMESTAMP) AS as_of, -- what occurred before this instant counts
     CAST(s.known_at AS TIMESTAMP) AS known_at, -- what was known before this instant counts
     CAST($generation AS BIGINT) AS generation, -- number of the published generation
-    CAST(r.period_start AS DATE) AS period_start, -- first local day of the period or rolling window
+    CAST(r.period_start AS DATE) AS period_start, -- first local day of the period
     CAST(r.period_end AS DATE) AS period_end, -- the day after its last
     CAST($split_label AS VARCHAR) AS split_key, -- what the row is split by; NULL when it is not
     CAST(r.split_value AS VARCHAR) AS split_value, -- the value of the split this row is for
@@ -171,15 +126,15 @@ SELECT
     CAST(r.denominator AS BIGINT) AS denominator, -- trials the rate is about
     CAST(r.pending AS BIGINT) AS pending, -- of them not converted, deadline ahead, not cancelled
     CAST(r.excluded AS BIGINT) AS excluded, -- trials of the period outside the population
-    CAST(r.value AS DOUBLE) AS value, -- numerator / denominator; NULL for no trials
+    CAST(r.share AS DOUBLE) AS value, -- numerator / denominator; NULL for no trials
     CAST('rate' AS VARCHAR) AS unit, -- a fraction of 1
     CAST(NULL AS VARCHAR) AS currency, -- no money in this metric
-    CAST(CASE WHEN r.share IS NOT NULL THEN greatest(0, (r.share + 1.920729410347062 / r.denominator - 1.959963984540054 * sqrt(r.share * (1 - r.share)
-        / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
-        END AS DOUBLE) AS wilson_low, -- lower end of the Wilson 95 % interval; NULL where the numerator is no subset
-    CAST(CASE WHEN r.share IS NOT NULL THEN least(1, (r.share + 1.920729410347062 / r.denominator + 1.959963984540054 * sqrt(r.share * (1 - r.share)
-        / r.denominator + 0.960364705173531 / r.denominator / r.denominator)) / (1 + 3.841458820694124 / r.denominator))
-        END AS DOUBLE) AS wilson_high, -- upper end
+    CAST(CASE WHEN r.share IS NOT NULL THEN greatest(0, (r.share + 1.920729410347062 / r.denominator
+        - 1.959963984540054 * sqrt(r.share * (1 - r.share) / r.denominator + 0.960364705173531 / r.denominator / r.denominator))
+        / (1 + 3.841458820694124 / r.denominator)) END AS DOUBLE) AS wilson_low, -- lower end of the Wilson 95 % interval
+    CAST(CASE WHEN r.share IS NOT NULL THEN least(1, (r.share + 1.920729410347062 / r.denominator
+        + 1.959963984540054 * sqrt(r.share * (1 - r.share) / r.denominator + 0.960364705173531 / r.denominator / r.denominator))
+        / (1 + 3.841458820694124 / r.denominator)) END AS DOUBLE) AS wilson_high, -- upper end
     CAST(r.share AS DOUBLE) AS bound_low, -- the rate if nothing pending converts
     CAST(r.ceiling AS DOUBLE) AS bound_high, -- the rate if everything pending converts
     CAST(CASE WHEN r.reached IS NOT NULL THEN greatest(r.share, least(r.ceiling, r.reached)) END AS DOUBLE)

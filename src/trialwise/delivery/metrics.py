@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,12 +51,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Metric:
-    """A shipped metric: its definitions, the options it takes besides by, population, since and until, and the version
-    of its definitions (raised whenever one of them changes a number)."""
+    """A shipped metric.
+
+    definitions: their ids. takes: the options it takes besides definition, by, since and until. version: of its
+    definitions, raised whenever one of them changes a number. files: the query of a definition that has its own.
+    """
 
     definitions: tuple[str, ...]
     takes: frozenset[str]
     version: str = "1"
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 _EVERY = frozenset({"definition", "by", "since", "until"})
@@ -65,6 +69,7 @@ METRICS = {
     "trial_conversion": Metric(
         ("start_cohort", "end_cohort", "rolling_ended", "rolling_flow", "status", "ever"),
         _COUNT | {"segment", "at_day", "within_days", "grace_days", "net"},
+        files=dict.fromkeys(("rolling_ended", "rolling_flow"), "trial_conversion_rolling"),
     ),
     "new_trials": Metric(("started",), _COUNT),
     "active_trials": Metric(("at_period_end",), _COUNT),
@@ -78,7 +83,7 @@ _ONLY_FOR = {"within_days": "start_cohort", "grace_days": "end_cohort"}
 
 def options(**given: Any) -> Options:
     """Options by keyword; InputError with the nearest name for one that does not exist."""
-    known = [field.name for field in fields(Options)]
+    known = [one.name for one in fields(Options)]
     for name in given:
         if name not in known:
             raise InputError(f"no metric option '{name}'{nearest(name, known)}", f"Options: {', '.join(known)}.")
@@ -92,20 +97,25 @@ def metrics(reader: Reader, name: str, asked: Options) -> pl.DataFrame:
     """
     import polars as pl
 
-    queries = reader.queries()
-    if name not in queries:
-        raise NotFoundError(f"no metric '{name}'{nearest(name, queries)}", f"Metrics: {', '.join(sorted(queries))}.")
-    metric = METRICS.get(name, Metric(("",), frozenset(_ONLY_FOR) | {f.name for f in fields(Options)}))
+    queries, known = reader.queries(), names(reader)
+    if name not in known:
+        raise NotFoundError(f"no metric '{name}'{nearest(name, known)}", f"Metrics: {', '.join(known)}.")
+    metric = METRICS.get(name, Metric(("",), frozenset(_ONLY_FOR) | {one.name for one in fields(Options)}))
     _check(reader, name, metric, asked)
-    text = queries[name].read_text(encoding="utf-8")
     chosen = metric.definitions if asked.definition is None else (asked.definition,)
-    frames = [reader.frame(text, _parameters(reader, metric, definition, asked)) for definition in chosen]
+    if asked.segment is not None:
+        chosen = tuple(definition for definition in chosen if definition not in metric.files)
+    frames = []
+    for definition in chosen:
+        text = queries[metric.files.get(definition, name)].read_text(encoding="utf-8")
+        frames.append(reader.frame(text, _parameters(reader, metric, definition, asked)))
     return pl.concat(frames)
 
 
 def names(reader: Reader) -> list[str]:
     """Every metric that can be asked for, the user's own too."""
-    return sorted(reader.queries())
+    parts = {file for metric in METRICS.values() for file in metric.files.values()}
+    return sorted(reader.queries().keys() - parts)
 
 
 def definition_id(definition: str, asked: Options) -> str:
@@ -164,8 +174,7 @@ def _version(reader: Reader, metric: Metric, segment: str | None) -> str:
 
 def _check(reader: Reader, name: str, metric: Metric, asked: Options) -> None:
     default = Options()
-    for field in fields(Options):
-        option = field.name
+    for option in (one.name for one in fields(Options)):
         if getattr(asked, option) != getattr(default, option) and option not in metric.takes | _EVERY:
             raise InputError(f"{name} takes no {option}", f"It takes {', '.join(sorted(metric.takes | _EVERY))}.")
     if asked.definition is not None:
@@ -182,6 +191,11 @@ def _check(reader: Reader, name: str, metric: Metric, asked: Options) -> None:
             raise InputError(f"{option} is {value!r}, expected a whole number of days from {least} on")
     if asked.at_day is not None and asked.segment is None:
         raise InputError("at_day says when membership is read, but no segment is given", "Give --segment as well.")
+    if asked.segment is not None and asked.definition in metric.files:
+        raise InputError(
+            f"{asked.definition} counts trials of different trial days in one window, so it has no split by segment",
+            f"Ask for one of {', '.join(one for one in metric.definitions if one not in metric.files)}.",
+        )
     if asked.split is not None and asked.segment is not None:
         raise InputError("split and segment are two ways to split; give one of them")
     if asked.since is not None and asked.until is not None and asked.until < asked.since:
