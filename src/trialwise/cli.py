@@ -166,7 +166,7 @@ def demo(
     from trialwise.demo import write_company
     from trialwise.pipeline import import_files, open_results, refresh
     from trialwise.progress import progress
-    from trialwise.report import morning_report
+    from trialwise.delivery.pages import morning_report
 
     if not (folder / "stripe.ndjson").exists():
         if folder.exists() and any(folder.iterdir()):
@@ -462,13 +462,14 @@ def account(
     folder: Folder = Path(),
 ) -> None:
     """Profile, trials, activity and timeline of one account."""
-    found = _results(folder, as_of, known_at).account(account_id)
-    if form is Format.table and output is None:
-        from trialwise.report import account_page
+    from trialwise.delivery.pages import account_frame, account_page
 
-        sys.stdout.write(account_page(found))
+    results = _results(folder, as_of, known_at)
+    found = results.account(account_id)
+    if form is Format.table and output is None:
+        sys.stdout.write(account_page(found, results))
     else:
-        _show(found.timeline if form in (Format.csv, Format.parquet) else found.as_frame(), form, output)
+        _show(account_frame(found) if form is Format.json else found.timeline, form, output)
 
 
 @app.command(epilog=_examples("trialwise explain acc_0042", "trialwise explain acc_0042 --since 2026-03-20"))
@@ -484,7 +485,7 @@ def explain(
     """The score down to the last digit: parts that add up, the evidence rows, what changed."""
     found = _results(folder, as_of, known_at).explain(identifier, since=since)
     if form is Format.table and output is None:
-        from trialwise.report import explanation_page
+        from trialwise.delivery.pages import explanation_page
 
         sys.stdout.write(explanation_page(found))
     else:

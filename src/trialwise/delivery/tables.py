@@ -34,7 +34,7 @@ def table(frame: pl.DataFrame, width: int | None = None) -> str:
 
 def _trials(frame: pl.DataFrame, room: int) -> str:
     """One line per trial, then up to three reasons and the segments, indented."""
-    head = ["account", "day", "ends", "card", "use", "7 d", "score", "contact", "owner"]
+    head = ["account", "day", "ends", "card", "use", "7 d", "score"]
     lines, notes = [], []
     for row in frame.iter_rows(named=True):
         ends = row.get("ends_at")
@@ -49,24 +49,27 @@ def _trials(frame: pl.DataFrame, room: int) -> str:
                 use,
                 _text(row.get("active_days_7d")),
                 "" if row.get("score") is None else f"{row['score']:.1f}",
-                row.get("contact_email") or "",
-                row.get("owner") or "",
             ]
         )
-        said = [reason["text"] for reason in row["reasons"][:_REASONS_SHOWN]]
+        people = [f"call {_person(row)}" if _person(row) else "", f"owner {row['owner']}" if row.get("owner") else ""]
+        said = [", ".join(part for part in people if part)] if any(people) else []
+        said += [reason["text"] for reason in row["reasons"][:_REASONS_SHOWN]]
         if row.get("segments"):
             said.append("in " + ", ".join(row["segments"]))
         notes.append(said)
-    if not any(line[-1] for line in lines):
-        head, lines = head[:-1], [line[:-1] for line in lines]
     return _plain(head, lines, {1, 5, 6}, room, notes)
+
+
+def _person(row: dict[str, Any]) -> str:
+    name, email = row.get("contact_name"), row.get("contact_email")
+    return f"{name} <{email}>" if name and email else name or email or ""
 
 
 def _metrics(frame: pl.DataFrame, room: int) -> str:
     """One line per period: the fraction before the percentage, then what surrounds it."""
     split = any(value is not None for value in frame["split_key"])
     head = ["definition", "period", *(["split"] if split else []), "num / den", "value", "95 % interval"]
-    head += ["pending", "bounds", "estimate", "excluded", "final"]
+    head += ["pending", "bounds", "final", "estimate", "excluded"]
     lines = []
     for row in frame.iter_rows(named=True):
         unit = row["unit"]
@@ -77,12 +80,12 @@ def _metrics(frame: pl.DataFrame, room: int) -> str:
                 *([row["split_value"] or "(none)"] if split else []),
                 _fraction(row),
                 _value(row["value"], unit),
-                _span(row["wilson_low"], row["wilson_high"], unit),
+                _span(row["wilson_low"], row["wilson_high"], "rate"),
                 _text(row["pending"]),
                 _span(row["bound_low"], row["bound_high"], unit) if row["pending"] else "",
+                _text(row["is_final"]),
                 _value(row["estimate"], unit) if row["pending"] else "",
                 _text(row["excluded"]),
-                _text(row["is_final"]),
             ]
         )
     keep = [n for n in range(len(head)) if any(line[n] for line in lines) or not lines]
