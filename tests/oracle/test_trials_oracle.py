@@ -308,6 +308,32 @@ def test_same_second_ties_do_not_depend_on_arrival() -> None:
     assert (forward[0].outcome, forward[0].outcome_at) == ("cancelled", _at(START))
 
 
+def test_creation_comes_first_within_a_second() -> None:
+    """Created for 14 days, shortened to 7 in the same second: a shortening, though the shorter end sorts first."""
+    story = Story()
+    story.sim.update(story.sub, START, trial_end=START + 7 * DAY)
+    trial = story.trial()
+    assert (trial.shortened_count, trial.extension_count, trial.days_added) == (1, 0, -7)
+
+
+def test_a_trial_that_starts_when_another_ends_is_not_the_first() -> None:
+    story = Story()
+    again = story.sim.subscribe(story.cus, END, trial_end=END + 7 * DAY)
+    assert {t.subscription_id: t.is_first_trial for t in story.trials()} == {story.sub.id: True, again.id: False}
+
+
+def test_ever_counts_payments_after_the_start() -> None:
+    """Paid for something else in the second the trial began: not after it. A day later: yes, though no conversion."""
+    story = Story()
+    other = story.sim.subscribe(story.cus, START - DAY, price_id="price_base")
+    invoice = story.sim.open_invoice(other, START - DAY)
+    story.sim.pay(invoice, START)
+    assert story.trial().ever_paid_at is None
+    renewal = story.sim.open_invoice(other, START + DAY)
+    story.sim.pay(renewal, START + DAY)
+    assert (story.trial().ever_paid_at, story.trial().converted_at) == (_at(START + DAY), None)
+
+
 def test_the_known_cut_hides_what_came_later() -> None:
     story = Story()
     story.pay()

@@ -78,6 +78,13 @@ def test_trend_needs_six_days_then_fourteen() -> None:
     assert rows[13].trend_hundredths == 0
 
 
+def test_trend_on_the_fourteenth_day() -> None:
+    """Active on days 9 and 10: day 13 compares days 11 to 13 with 8 to 10, day 14 days 8 to 14 with 1 to 7."""
+    rows = _rows([_event(day) for day in (10, 11)], datetime(2026, 3, 16))
+    # log2(1/3) = -1.585 and log2(3/1) = 1.585
+    assert (rows[13].trend_hundredths, rows[14].trend_hundredths) == (-158, 158)
+
+
 def test_a_late_day_counts_from_the_day_it_became_known() -> None:
     """3 March arrives on 5 March and joins 2 and 4 March into a run of three."""
     rows = _rows([_event(2), _event(3, late=2), _event(4)], datetime(2026, 3, 7))
