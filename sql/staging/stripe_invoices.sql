@@ -11,7 +11,7 @@ WITH r AS (  -- from_json reads a body once; a key that is absent or of another 
       "parent": {"subscription_details": {"subscription": "JSON"}}, "status": "VARCHAR", "paid": "BOOLEAN",
       "closed": "BOOLEAN", "forgiven": "BOOLEAN", "created": "UINTEGER", "date": "UINTEGER", "total": "BIGINT",
       "amount_due": "BIGINT", "amount_paid": "BIGINT", "starting_balance": "BIGINT",
-      "paid_out_of_band": "BOOLEAN", "currency": "VARCHAR", "attempt_count": "BIGINT",
+      "paid_out_of_band": "BOOLEAN", "amount_paid_off_stripe": "BIGINT", "currency": "VARCHAR", "attempt_count": "BIGINT",
       "billing_reason": "VARCHAR", "charge": "JSON", "payment_intent": "JSON",
       "status_transitions": {"paid_at": "UINTEGER", "voided_at": "UINTEGER",
       "marked_uncollectible_at": "UINTEGER", "finalized_at": "UINTEGER"},
@@ -40,7 +40,7 @@ SELECT
   CAST((b).total AS BIGINT) AS total_minor, -- after discounts and tax, before the credit balance, in minor units
   CAST((b).amount_due AS BIGINT) AS amount_due_minor, -- what was left to collect after the credit balance
   CAST((b).amount_paid AS BIGINT) AS amount_paid_minor, -- what was collected
-  CAST((b).paid_out_of_band AS BOOLEAN) AS paid_out_of_band, -- paid outside Stripe
+  CAST(coalesce((b).paid_out_of_band, (b).amount_paid_off_stripe > 0) AS BOOLEAN) AS paid_out_of_band, -- paid outside Stripe; an amount since API 2025-03-31, a flag before
   CAST(upper((b).currency) AS VARCHAR) AS currency, -- ISO 4217 code
   CAST((b).attempt_count AS BIGINT) AS attempt_count, -- collection attempts so far
   CAST((b).billing_reason AS VARCHAR) AS billing_reason, -- why it was made

@@ -125,7 +125,7 @@ def add_bad_records(calls: Calls) -> None:
     refused = {
         "truncated_line": '{"type":"track","messageId":"0badf00d-0000-4000-9000-000000000001","userId":"u-10003","ev',
         "no_json": "<html><body>502 Bad Gateway</body></html>",
-        "no_user": track(2, "", event),
+        "no_user": track(2, "", event).replace('"groupId":"ws-1003",', ""),
         "placeholder_user": track(3, ',"userId":"null"', event),
         "zero_uuid_user": track(4, ',"anonymousId":"00000000-0000-0000-0000-000000000000"', event),
         "no_event_name": track(5, ',"userId":"u-10003"', ',"properties":{}'),
