@@ -10,15 +10,17 @@ from typing import Any
 import polars as pl
 import sqlglot
 
+from trialwise.clock import EPOCH
 from trialwise.config import Config, milestones
 from trialwise.engines.duckdb import Engine, connect
+from trialwise.parameters import LAST_NUMBER, calendar, parameter_row
 from trialwise.scoring.rules import caps_in_force, rule_expansion, rules_in_force
 from trialwise.scoring.segments import segment_expansion, segment_rows, segments_in_force
 from trialwise.transform.build import materialise
-from trialwise.transform.cases import CALENDAR, EPOCH, NUMBERS, PARAMETERS
 from trialwise.transform.expand import item
 from trialwise.transform.model import Model, find_files, load_model, packaged_sql
 
+CALENDAR_END = dt.date(2027, 12, 31)
 USAGE = (
     "intermediate.user_days",
     "intermediate.usage_calendar",
@@ -29,39 +31,12 @@ USAGE = (
     "intermediate.trial_usage_days",
     "intermediate.most_active_users",
 )
-FEATURES = ("intermediate.cancel_steps", "intermediate.trial_days", "intermediate.segment_days", "intermediate.memberships")
-TRIAL_COLUMNS = {
-    "trial_id": "VARCHAR",
-    "account_key": "INTEGER",
-    "account_id": "VARCHAR",
-    "start_date": "DATE",
-    "start_no": "INTEGER",
-    "last_no": "INTEGER",
-    "n_days": "INTEGER",
-    "account_known_no": "INTEGER",
-    "converted_known_no": "INTEGER",
-}
-FACT_COLUMNS = {
-    "trial_id": "VARCHAR",
-    "account_key": "INTEGER",
-    "k_from": "INTEGER",
-    "k_to": "INTEGER",
-    "ends_no": "INTEGER",
-    "cancel_requested": "BOOLEAN",
-    "card_on_file": "BOOLEAN",
-    "card_type": "VARCHAR",
-    "plan": "VARCHAR",
-    "is_first_trial": "BOOLEAN",
-    "is_add_on": "BOOLEAN",
-    "kind": "VARCHAR",
-}
-ACCOUNT_COLUMNS = {"account_key": "INTEGER", "undesirable_reason": "VARCHAR", "domain": "VARCHAR"}
-OWN_COLUMNS = {
-    "intermediate.trials": TRIAL_COLUMNS,
-    "intermediate.trial_fact_steps": FACT_COLUMNS,
-    "intermediate.accounts": ACCOUNT_COLUMNS,
-}
-"""What the usage chain reads of models whose own inputs play no part here."""
+FEATURES = (
+    "intermediate.cancel_steps",
+    "intermediate.trial_days",
+    "intermediate.segment_days",
+    "intermediate.memberships",
+)
 
 
 @dataclass(frozen=True)
@@ -96,9 +71,9 @@ def open_world(world: World, models: Mapping[str, Model]) -> Engine:
         if model.kind == "external":
             engine.execute(model.sql)
         else:
-            _create(engine, model.name, {column.name: column.type for column in model.columns})
-    for table, columns in OWN_COLUMNS.items():
-        _create(engine, table, columns)
+            columns = ", ".join(f'"{column.name}" {column.type}' for column in model.columns)
+            engine.execute(f"CREATE TABLE {model.name} ({columns})")
+    engine.append("config.calendar", calendar("UTC", CALENDAR_END))
     for table, rows in {**_config_rows(world), **world.rows}.items():
         if rows:
             frame = pl.DataFrame(list(rows), infer_schema_length=None)
@@ -118,7 +93,7 @@ def shipped(config: Config | None = None) -> dict[str, Model]:
     files = find_files([packaged_sql()])
     lists = expansion(config)
     built = {name: load_model(files[name], name, lists) for name in ("intermediate.event_days", *USAGE, *FEATURES)}
-    read = {table for model in built.values() for table in model.reads} - set(built) - set(OWN_COLUMNS)
+    read = {table for model in built.values() for table in model.reads} - set(built)
     return {**{table: load_model(files[table], table, lists) for table in sorted(read)}, **built}
 
 
@@ -127,16 +102,8 @@ def day_no(day: dt.date) -> int:
     return (day - EPOCH).days
 
 
-def _create(engine: Engine, table: str, columns: Mapping[str, str]) -> None:
-    declared = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-    engine.execute(f"CREATE TABLE {table} ({declared})")
-
-
 def _config_rows(world: World) -> dict[str, Sequence[Mapping[str, Any]]]:
     last = (world.as_of - dt.timedelta(microseconds=1)).date()
-    first, until = CALENDAR
-    days = [first + dt.timedelta(days=n) for n in range((until - first).days + 1)]
-    midnight = dt.time.min
     return {
         "config.clock": [
             {
@@ -144,23 +111,10 @@ def _config_rows(world: World) -> dict[str, Sequence[Mapping[str, Any]]]:
                 "known_at": world.as_of,
                 "as_of_date": last,
                 "as_of_no": day_no(last),
-                "is_day_complete": world.as_of.time() == midnight,
+                "is_day_complete": world.as_of.time() == dt.time.min,
             }
         ],
-        "config.parameters": [{**PARAMETERS, **world.parameters}],
-        "config.numbers": [{"n": n} for n in range(NUMBERS + 1)],
-        "config.calendar": [
-            {
-                "day": day,
-                "day_no": day_no(day),
-                "starts_at": dt.datetime.combine(day, midnight),
-                "ends_at": dt.datetime.combine(day, midnight) + dt.timedelta(days=1),
-                "week_start": day - dt.timedelta(days=day.weekday()),
-                "month_start": day.replace(day=1),
-                "iso_dow": day.isoweekday(),
-                "is_business_day": day.weekday() < 5,
-            }
-            for day in days
-        ],
+        "config.parameters": [{**parameter_row(Config()), **world.parameters}],
+        "config.numbers": [{"n": n} for n in range(LAST_NUMBER + 1)],
         "config.segments": segment_rows(segments_in_force(Config())),
     }

@@ -13,14 +13,16 @@ from trialwise.errors import ConfigError, TrialwiseError, nearest
 from trialwise.scoring.builtin import CAPS, RULES
 from trialwise.scoring.definitions import AXES, Axis, Rule
 
-Parse: TypeAlias = Callable[[str], exp.Expression]
+Parse: TypeAlias = Callable[[str], exp.Expr]
 """Text of a condition -> type-checked boolean expression over the catalogue; raises a TrialwiseError."""
-Items: TypeAlias = list[dict[str, str | int | exp.Expression]]
+Items: TypeAlias = list[dict[str, str | int | exp.Expr]]
 
 POINT = 100
 """Hundredths of a point: scores are integers, so that parts add up exactly."""
 HIGH_SHARE, LOW_SHARE = 2, 4
 """A grade is A (or 1) from 1/2 of what an axis can give at most, B (or 2) from 1/4, else C (or 3)."""
+NOT_FOR_SCORING = frozenset({"days_since_conversion"})
+"""Columns of the catalogue that know the outcome: a score that reads them has nothing left to predict."""
 GRADES: Mapping[Axis, tuple[str, str, str]] = {"fit": ("A", "B", "C"), "engagement": ("1", "2", "3")}
 
 
@@ -93,12 +95,12 @@ def rule_expansion(rules: Sequence[Rule], caps: Mapping[str, int], parse: Parse)
     }
 
 
-def rule_value(rule: Rule, parse: Parse) -> exp.Expression:
+def rule_value(rule: Rule, parse: Parse) -> exp.Expr:
     """Hundredths of a point a rule gives on a row: INTEGER, never NULL; linear decay by floor of the magnitude."""
     weight = POINT * abs(rule.points)
     if rule.condition is not None:
-        holds: exp.Expression = _parsed(rule.condition, parse, f"score rule '{rule.key}'")
-        worth: exp.Expression = exp.Literal.number(weight)
+        holds: exp.Expr = _parsed(rule, rule.condition, parse)
+        worth: exp.Expr = exp.Literal.number(weight)
     else:
         reached = exp.column(f"{rule.milestone}_on")
         holds = exp.Not(this=exp.Is(this=reached, expression=exp.null()))
@@ -153,7 +155,7 @@ def group_rows(rules: Sequence[Rule], caps: Mapping[str, int]) -> list[dict[str,
     return [{"score_group": group, "axis": axis, "cap": caps.get(group)} for group, axis in axes.items()]
 
 
-def _decayed(weight: int, lifespan: int, reached: exp.Expression) -> exp.Expression:
+def _decayed(weight: int, lifespan: int, reached: exp.Expr) -> exp.Expr:
     """weight x days left / lifespan by floor: (x - x % y) / y is exact whichever division an engine has."""
     age = exp.DateDiff(this=exp.column("activity_date"), expression=reached.copy(), unit=exp.var("DAY"))
     left = exp.Greatest(
@@ -167,7 +169,7 @@ def _decayed(weight: int, lifespan: int, reached: exp.Expression) -> exp.Express
     return exp.Div(this=whole, expression=exp.Literal.number(lifespan))
 
 
-def _axis_item(axis: Axis, rules: Sequence[Rule], caps: Mapping[str, int]) -> dict[str, str | int | exp.Expression]:
+def _axis_item(axis: Axis, rules: Sequence[Rule], caps: Mapping[str, int]) -> dict[str, str | int | exp.Expr]:
     of_axis = [rule for rule in rules if rule.axis == axis]
     groups = {rule.group for rule in of_axis}
     parts = [points_column(rule.key) for rule in of_axis] + [cap_column(group) for group in caps if group in groups]
@@ -186,13 +188,21 @@ def _axis_item(axis: Axis, rules: Sequence[Rule], caps: Mapping[str, int]) -> di
     }
 
 
-def _sum(columns: Any) -> exp.Expression:
-    zero: exp.Expression = exp.Literal.number(0)
+def _sum(columns: Any) -> exp.Expr:
+    zero: exp.Expr = exp.Literal.number(0)
     return reduce(lambda total, name: exp.Add(this=total, expression=exp.column(name)), columns, zero)
 
 
-def _parsed(text: str, parse: Parse, where: str) -> exp.Expression:
+def _parsed(rule: Rule, text: str, parse: Parse) -> exp.Expr:
+    where = f"score rule '{rule.key}'"
     try:
-        return parse(text)
+        condition = parse(text)
     except TrialwiseError as error:
         raise ConfigError(f"{where}: {error.message}", error.hint) from error
+    for column in condition.find_all(exp.Column):
+        if column.name in NOT_FOR_SCORING:
+            raise ConfigError(
+                f"{where}: '{column.name}' tells the outcome and cannot give points for it",
+                "Use what the trial did before; segments may read the column.",
+            )
+    return condition

@@ -19,11 +19,12 @@ def segments_in_force(config: Config) -> tuple[Segment, ...]:
 
     Raises ConfigError when they are more than the membership mask holds.
     """
+    built_in = {segment.key: segment for segment in SEGMENTS}
     own = {
         segment.key: Segment(
             key=segment.key,
             enter=segment.enter,
-            title=segment.title or segment.key.replace("_", " ").capitalize(),
+            title=segment.title or _title(segment.key),
             description=segment.description,
             exit=segment.exit,
             owner=segment.owner,
@@ -31,7 +32,6 @@ def segments_in_force(config: Config) -> tuple[Segment, ...]:
         )
         for segment in config.segments
     }
-    built_in = {segment.key: segment for segment in SEGMENTS}
     segments = tuple({**built_in, **own}.values())
     if len(segments) > MAX_BITS:
         raise ConfigError(
@@ -81,7 +81,13 @@ def segment_rows(segments: Sequence[Segment]) -> list[dict[str, Any]]:
     ]
 
 
-def _parsed(segment: Segment, text: str, parse: Parse) -> exp.Expression:
+def _title(key: str) -> str:
+    """The built-in title of a segment that is redefined, else its key as words."""
+    built_in = next((segment.title for segment in SEGMENTS if segment.key == key), None)
+    return built_in or key.replace("_", " ").capitalize()
+
+
+def _parsed(segment: Segment, text: str, parse: Parse) -> exp.Expr:
     try:
         return parse(text)
     except TrialwiseError as error:
