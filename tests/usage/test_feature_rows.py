@@ -138,10 +138,11 @@ def test_calibration_takes_nearest_rank_percentiles_of_the_days_before() -> None
     engine.execute("BEGIN")
     try:
         engine.execute("DELETE FROM intermediate.trial_days")
+        facts = f"7, DATE '{day - DAY}', TRUE, 'trial', TRUE, FALSE, 'cardless'"
         for number in range(1, 41):
             engine.execute(
-                f"INSERT INTO intermediate.trial_days ({columns}, value_events_total, events_per_active_day) VALUES ('t{number:02d}', "
-                f"7, DATE '{day - DAY}', TRUE, 'trial', TRUE, FALSE, 'cardless', {number}, {number / 4})"
+                f"INSERT INTO intermediate.trial_days ({columns}, value_events_total, events_per_active_day) "
+                f"VALUES ('t{number:02d}', {facts}, {number}, {number / 4})"
             )
         # too few of another card type, and rows that must not count: an add-on, today, the day itself
         engine.execute(
