@@ -4,13 +4,12 @@ grain: one row per customer and payment method
 key: [customer_id, payment_method_id]
 not_null: [customer_id, payment_method_id, first_at, first_known_at]
 */
-WITH proofs AS (  -- a stored method snapshot is dated by its own created
-  SELECT s.customer_id, s.payment_method_id, CASE WHEN s.kind = 'object' THEN coalesce(s.setup_intent_created_at, s.occurred_at) ELSE s.occurred_at END AS at,
-    s.known_at, 'added' AS what
+WITH proofs AS (  -- a snapshot is no dated proof that its method was attached: it counts from its landing on
+  SELECT s.customer_id, s.payment_method_id, s.occurred_at AS at, s.known_at, 'added' AS what
   FROM staging.stripe_setup_intents AS s
   WHERE s.status = 'succeeded'
   UNION ALL
-  SELECT m.customer_id, m.payment_method_id, CASE WHEN m.kind = 'object' THEN coalesce(m.method_created_at, m.occurred_at) ELSE m.occurred_at END, m.known_at, 'added'
+  SELECT m.customer_id, m.payment_method_id, m.occurred_at, m.known_at, 'added'
   FROM staging.stripe_payment_methods AS m
   WHERE m.kind = 'object' OR m.event_type IN ('payment_method.attached', 'customer.source.created')
   UNION ALL

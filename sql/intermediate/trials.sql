@@ -16,7 +16,7 @@ checks:
     sql: SELECT trial_id, started_at, converted_at FROM intermediate.trials WHERE converted_at < started_at
 */
 WITH facts AS (
-  SELECT t.*, p.converted_at, p.converted_known_at, p.link, p.settlement, p.amount_minor, p.currency AS paid_currency, p.refunded_at, p.disputed_lost_at, p.ever_paid_at,
+  SELECT t.*, p.converted_at, p.converted_known_at, p.link, p.settlement, p.amount_minor, p.currency AS paid_currency, CASE WHEN p.disputed_lost_at < p.refunded_at OR p.refunded_at IS NULL THEN p.disputed_lost_at ELSE p.refunded_at END AS taken_back_at, p.ever_paid_at,
     o.outcome, o.outcome_at, o.effective_end_at, o.deadline_at, o.is_inferred, o.is_final, o.is_paused, o.is_active,
     n.trial_number, n.is_first_trial, n.is_add_on, k.card_type, k.card_status, k.card_added_at, s.active_status_at, a.account_id, g.refund_days, g.horizon_days, g.freemium_days, c.as_of_no
   FROM intermediate.trial_bases AS t
@@ -90,8 +90,8 @@ SELECT
   CAST(active_status_at AS TIMESTAMP) AS active_status_at, -- first `active` after trialing; NULL for product events
   CAST(ever_paid_at AS TIMESTAMP) AS ever_paid_at, -- first payment of the account after the start, for whatever
   CAST(is_paused AS BOOLEAN) AS is_paused, -- status paused as of the cut
-  CAST(refunded_at AS TIMESTAMP) AS refunded_at, -- when all of the first payment had been given back
-  CAST(coalesce(refunded_at <= converted_at + refund_days * INTERVAL 1 DAY, false) OR coalesce(disputed_lost_at <= converted_at + refund_days * INTERVAL 1 DAY, false) AS BOOLEAN) AS is_refunded, -- fully refunded or lost to a dispute in time: dropped from net
+  CAST(taken_back_at AS TIMESTAMP) AS refunded_at, -- when all of the first payment had been given back, or a dispute over it was lost
+  CAST(coalesce(taken_back_at <= converted_at + refund_days * INTERVAL 1 DAY, false) AS BOOLEAN) AS is_refunded, -- fully refunded or lost to a dispute in time: dropped from net
   CAST(plan AS VARCHAR) AS plan, -- plan on the start day
   CAST(monthly_value_minor AS BIGINT) AS monthly_value_minor, -- its monthly value, minor units
   CAST(currency AS VARCHAR) AS plan_currency, -- currency of the plan
