@@ -18,11 +18,6 @@ cancels AS (
     FROM marts.trials AS t
     WHERE t.cancel_requested_at IS NOT NULL
 ),
-cards AS (
-    SELECT t.account_id, t.card_added_at AS at, 'card_added' AS kind, t.trial_id AS source_id, 'added a card' AS text
-    FROM marts.trials AS t
-    WHERE t.card_added_at IS NOT NULL
-),
 outcomes AS (
     SELECT t.account_id, t.outcome_at AS at, 'outcome' AS kind, t.trial_id AS source_id,
         concat('trial ', CAST(t.trial_number AS VARCHAR), ': ', t.outcome,
@@ -87,7 +82,6 @@ happenings AS (
     WHERE a.signed_up_at IS NOT NULL
     UNION ALL SELECT t.account_id, t.at, t.kind, t.source_id, t.text FROM trial_starts AS t
     UNION ALL SELECT c.account_id, c.at, c.kind, c.source_id, c.text FROM cancels AS c
-    UNION ALL SELECT c.account_id, c.at, c.kind, c.source_id, c.text FROM cards AS c
     UNION ALL SELECT o.account_id, o.at, o.kind, o.source_id, o.text FROM outcomes AS o
     UNION ALL SELECT r.account_id, r.at, r.kind, r.source_id, r.text FROM reached AS r
     UNION ALL SELECT s.account_id, s.at, s.kind, s.source_id, s.text FROM stays AS s

@@ -12,7 +12,6 @@ from math import sqrt
 from typing import Any
 
 import pytest
-
 from tests.delivery.conftest import Published, at, trial
 
 Z = 1.959963984540054
@@ -164,8 +163,10 @@ def test_other_populations_are_excluded_and_have_rates_of_their_own(published: P
 
 def test_trials_from_product_events_have_no_status(published: Published) -> None:
     rows = [trial("A", "2026-01-01", "2026-01-15", "expired", source="event")]
-    row = published(END_OF_MARCH, {"marts.trials": rows}).metrics("trial_conversion", definition="status", by="all").row(
-        0, named=True
+    row = (
+        published(END_OF_MARCH, {"marts.trials": rows})
+        .metrics("trial_conversion", definition="status", by="all")
+        .row(0, named=True)
     )
     assert (row["denominator"], row["excluded"], row["value"], row["wilson_low"]) == (0, 1, None, None)
 
@@ -180,7 +181,12 @@ def test_net_drops_refunded_conversions_and_keeps_them_below_the_line(published:
     gross = results.metrics("trial_conversion", definition="start_cohort", by="all").row(0, named=True)
     net = results.metrics("trial_conversion", definition="start_cohort", by="all", net=True).row(0, named=True)
     assert (gross["numerator"], gross["denominator"]) == (2, 2)
-    assert (net["numerator"], net["denominator"], net["estimate"], net["definition"]) == (1, 2, 0.5, "start_cohort(net)")
+    assert (net["numerator"], net["denominator"], net["estimate"], net["definition"]) == (
+        1,
+        2,
+        0.5,
+        "start_cohort(net)",
+    )
 
 
 def test_cancellations_compete_and_are_not_censored(published: Published) -> None:
@@ -189,7 +195,9 @@ def test_cancellations_compete_and_are_not_censored(published: Published) -> Non
         trial(f"L{n}", "2026-01-01", "2026-01-15", "cancelled", ended_at=at("2026-01-03"), outcome_at=at("2026-01-03"))
         for n in range(9)
     ]
-    payer = trial("P", "2026-01-01", "2026-01-15", "converted", converted_at=at("2026-01-15"), outcome_at=at("2026-01-15"))
+    payer = trial(
+        "P", "2026-01-01", "2026-01-15", "converted", converted_at=at("2026-01-15"), outcome_at=at("2026-01-15")
+    )
     results = published("2026-01-20", {"marts.trials": [*leavers, payer]})
     row = results.metrics("trial_conversion", definition="start_cohort").filter(
         period_start=date(2026, 1, 1)
@@ -205,7 +213,9 @@ def test_the_deadline_is_inclusive(published: Published) -> None:
     ]  # fmt: skip
     results = published(END_OF_MARCH, {"marts.trials": rows})
     row = results.metrics("trial_conversion", definition="start_cohort", by="all").row(0, named=True)
-    ever = results.metrics("trial_conversion", definition="start_cohort", by="all", within_days="ever").row(0, named=True)
+    ever = results.metrics("trial_conversion", definition="start_cohort", by="all", within_days="ever").row(
+        0, named=True
+    )
     assert (row["numerator"], ever["numerator"]) == (1, 2)
 
 
@@ -227,7 +237,9 @@ def test_membership_is_read_at_a_trial_day_among_trials_open_then(published: Pub
         trial(name, "2026-01-01", "2026-01-15", "converted", converted_at=at("2026-01-15"), outcome_at=at("2026-01-15"))
         for name in "ABC"
     ]
-    rows.append(trial("D", "2026-01-01", "2026-01-15", "cancelled", ended_at=at("2026-01-05"), outcome_at=at("2026-01-05")))
+    rows.append(
+        trial("D", "2026-01-01", "2026-01-15", "cancelled", ended_at=at("2026-01-05"), outcome_at=at("2026-01-05"))
+    )
     stays = [("A", 7, None), ("B", 8, None), ("C", 2, 7), ("D", 1, None)]
     memberships = [
         {"trial_id": f"stripe:{name}:1", "account_id": name, "segment": "pql", "entered_on": date(2026, 1, day),

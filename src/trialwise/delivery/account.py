@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _PROFILE = "SELECT * FROM marts.accounts WHERE account_id = $account_id"
 _TRIALS = "SELECT * FROM marts.trials WHERE account_id = $account_id ORDER BY started_at, trial_id"
 _TIMELINE = """
-SELECT at, kind, text, source_id FROM marts.account_timeline WHERE account_id = $account_id ORDER BY at, kind, source_id
+SELECT t.at, t.kind, t.text, t.source_id FROM marts.account_timeline AS t
+WHERE t.account_id = $account_id
+ORDER BY t.at, t.kind, t.source_id
 """
 _DAYS = """
 SELECT activity_date, events, value_events, active_users FROM marts.account_days WHERE account_id = $account_id

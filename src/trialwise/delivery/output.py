@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 Format = Literal["table", "csv", "json", "parquet"]
+_SHORT = {"account_id", "usage_band", "unit", "is_final", "kind", "axis", "cause"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 TRIAL_TABLE = (
-    "account_name", "account_id", "trial_day", "ends_at", "outcome", "usage_band", "usage_intensity", "active_days_7d",
-    "card_status", "score", "contact_email", "owner", "segments", "reasons", "stripe_url",
+    "account_id", "account_name", "outcome", "trial_day", "ends_at", "converted_at", "usage_band", "score", "contact_email",
+    "reasons",
 )  # fmt: skip
 METRIC_TABLE = (
     "definition", "period_start", "period_end", "split_value", "numerator", "denominator", "pending", "excluded",
@@ -101,7 +102,8 @@ def to_table(frame: pl.DataFrame, width: int | None = None) -> str:
     shown = frame.select(_shown(frame))
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name, kind in shown.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
+        short = kind.is_numeric() or kind.is_temporal() or name in _SHORT
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold", no_wrap=short)
     for row in shown.iter_rows():
         table.add_row(*(Text(_readable(value)) for value in row))
     target = io.StringIO()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 TIMELINE_LINES = 30
 SHOWN_LEADS = 5
+_OUTCOMES = """
+SELECT outcome, count(*) AS trials FROM marts.trials WHERE kind = 'trial' GROUP BY outcome ORDER BY trials DESC, outcome
+"""
 
 
 def account_page(found: Account, results: Generation) -> str:
@@ -65,9 +68,7 @@ def morning_report(results: Generation, folder: Path) -> str:
     """What growth and sales want to know in the morning, and three things to try next."""
     import polars as pl
 
-    outcomes = results.sql(
-        "SELECT outcome, count(*) AS trials FROM marts.trials WHERE kind = 'trial' GROUP BY outcome ORDER BY trials DESC"
-    )
+    outcomes = results.sql(_OUTCOMES)
     trials = results.trials()
     bands = trials.group_by("usage_band").len("trials").sort("trials", descending=True)
     cohorts = results.metrics("trial_conversion", definition="start_cohort", by="month")
