@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tests.landing.kit import NOW, Kit
+
 from trialwise.landing.settings import LoadSettings
 from trialwise.sources.files import open_file
 
@@ -94,7 +94,8 @@ def test_flat_columns_become_properties(kit: Kit) -> None:
     kit.landing.land(open_file(FIXTURES / "flat" / "events.ndjson"), landed_at=NOW)
     kit.load()
     found = kit.rows(
-        "SELECT a.account_id, u.user_id, json_extract_string(p.properties, ['$.seats', '$.note', '$.rows', '$.plan', '$.source']) "
+        "SELECT a.account_id, u.user_id, "
+        "json_extract_string(p.properties, ['$.seats', '$.note', '$.rows', '$.plan', '$.source']) "
         "FROM raw.events v JOIN raw.event_properties p USING (event_id) JOIN raw.dim_account a USING (account_key) "
         "JOIN raw.dim_user u USING (user_key) ORDER BY v.occurred_at, a.account_id, u.user_id DESC"
     )
@@ -114,7 +115,9 @@ def test_stripe_bodies_keep_their_text(kit: Kit) -> None:
     kit.load()
     text = kit.rows("SELECT object FROM raw.stripe WHERE object_id = 'cus_Nw'")[0][0]
     assert text in (FIXTURES / "stripe" / "page.json").read_text()
-    found = kit.rows("SELECT kind, object_type, object_id, created_at, known_at, livemode FROM raw.stripe ORDER BY load_order")
+    found = kit.rows(
+        "SELECT kind, object_type, object_id, created_at, known_at, livemode FROM raw.stripe ORDER BY load_order"
+    )
     assert found == [
         ("object", "customer", "cus_Nw", datetime(2026, 1, 5), NOW, True),
         ("object", "customer", "cus_Gone", None, NOW, None),

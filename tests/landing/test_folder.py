@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
 from tests.landing.kit import NOW, Kit, event
+
 from trialwise.errors import InputError, StoreError
 from trialwise.landing import manifest
 from trialwise.landing.folder import Landing
@@ -78,7 +78,9 @@ def test_large_files_become_several_segments_in_order(tmp_path: Path) -> None:
     assert receipt.received == 10_000
     assert [segment.number for segment in segments] == [1, 2, 3]
     assert sum(segment.records for segment in segments) == 10_000
-    items = [json.loads(line)["i"] for segment in segments for line in landing.path(segment.number).read_text().splitlines()]
+    items = [
+        json.loads(line)["i"] for segment in segments for line in landing.path(segment.number).read_text().splitlines()
+    ]
     assert items == list(range(10_000))
     assert all(landing.path(s.number).stat().st_size == s.bytes for s in segments)
 

@@ -76,7 +76,7 @@ def pieces(stream: Reader, name: str, mapping: Mapping[str, str]) -> Iterator[Pi
             source.start()
             reader = csv.reader(feed, delimiter=mark)
             continue
-        if row:
+        if row or source.too_large:
             yield _piece(source, header, row)
         source.start()
 
