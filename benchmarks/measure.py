@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.generate import Inputs
 from trialwise import pipeline
-from trialwise.engines.duckdb import Engine, connect
+from trialwise.engines.duckdb import connect
 from trialwise.workspace import Workspace
 
 RAW_SCAN = """
@@ -23,128 +23,148 @@ SELECT count(*), bit_xor(hash(id, event, account_id, user_id, timestamp, receive
 """
 USER_DAYS = ("intermediate.event_days", "intermediate.user_days")
 """The usage rollup is built in two models: by announced keys, then by canonical ones."""
+AFTER_MODELS = "checks, commit, publish"
 LISTED = 100
 """Rows of a listing, a page of it."""
 
 
-@dataclass
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock, and of all cores of this process: the second hardly moves when others use the machine."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
+    def over(self, other: Cost) -> Cost:
+        """Both ratios."""
+        return Cost(self.wall / other.wall, self.cpu / other.cpu)
+
+
+class Stopwatch:
+    """Cost since it was made or last read."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> Cost:
+        """What was spent since the last reading."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        spent = Cost(wall - self._wall, cpu - self._cpu)
+        self._wall, self._cpu = wall, cpu
+        return spent
+
+
+@dataclass(frozen=True)
 class Refresh:
-    """Seconds of one refresh with nothing new to load: of all of it, of loading, of each model, of what follows."""
+    """Cost of one refresh with nothing new to load, by step: models, then what follows them."""
 
-    seconds: float
-    loading: float
-    models: dict[str, float]
-    checks_and_publish: float
+    steps: dict[str, Cost]
 
     @property
-    def work(self) -> float:
+    def work(self) -> Cost:
         """Models, checks and publishing, without looking for new input."""
-        return self.seconds - self.loading
+        return sum(self.steps.values(), Cost(0.0, 0.0))
 
     @property
-    def user_days(self) -> float:
+    def user_days(self) -> Cost:
         """The usage rollup."""
-        return sum(self.models[name] for name in USER_DAYS)
+        return sum((self.steps[name] for name in USER_DAYS), Cost(0.0, 0.0))
 
 
 @dataclass
 class Results:
-    """Seconds of everything measured; each list holds one value per run."""
+    """Everything measured; each list holds one value per run."""
 
     rows: int
     accounts: int
-    importing: float = 0.0
-    first_refresh: float = 0.0
-    raw_scan: list[float] = field(default_factory=list)
-    parquet_scan: list[float] = field(default_factory=list)
+    importing: Cost
+    first_refresh: Cost
+    raw_scan: list[Cost] = field(default_factory=list)
+    parquet_scan: list[Cost] = field(default_factory=list)
     refreshes: list[Refresh] = field(default_factory=list)
-    listing: list[float] = field(default_factory=list)
-    hot_list: list[float] = field(default_factory=list)
+    listing: list[Cost] = field(default_factory=list)
+    hot_list: list[Cost] = field(default_factory=list)
     peak_gigabytes: float = 0.0
 
-    def profile(self) -> list[tuple[str, float]]:
-        """Median seconds per model over the refreshes, the dearest first, with checks and publishing as one line."""
-        steps: dict[str, list[float]] = defaultdict(list)
+    def profile(self) -> list[tuple[str, Cost]]:
+        """Median cost per step over the refreshes, the dearest first."""
+        steps: dict[str, list[Cost]] = defaultdict(list)
         for refresh in self.refreshes:
-            for name, seconds in refresh.models.items():
-                steps[name].append(seconds)
-            steps["checks, commit, publish"].append(refresh.checks_and_publish)
-        medians = [(name, statistics.median(values)) for name, values in steps.items()]
-        return sorted(medians, key=lambda step: -step[1])
+            for name, cost in refresh.steps.items():
+                steps[name].append(cost)
+        medians = [(name, median(costs)) for name, costs in steps.items()]
+        return sorted(medians, key=lambda step: -step[1].cpu)
+
+
+def median(costs: list[Cost]) -> Cost:
+    """Medians of both, each by itself."""
+    return Cost(statistics.median(cost.wall for cost in costs), statistics.median(cost.cpu for cost in costs))
 
 
 def measure(inputs: Inputs, runs: int, say: Callable[[str], None]) -> Results:
     """Import the inputs into the workspace beside them, then measure scans, refreshes and listings `runs` times."""
     workspace = Workspace.open(inputs.toml.parent)
-    results = Results(inputs.rows, inputs.accounts)
     say("importing")
-    started = time.perf_counter()
+    watch = Stopwatch()
     pipeline.import_files(workspace, [inputs.parquet], kind="events", file_format="flat")
     pipeline.import_files(workspace, [inputs.stripe], kind="stripe")
-    results.importing = time.perf_counter() - started
+    importing = watch.read()
     say("first refresh, with calibration")
-    results.first_refresh = _refresh(workspace).seconds
+    pipeline.refresh(workspace)
+    results = Results(inputs.rows, inputs.accounts, importing, first_refresh=watch.read())
     for run in range(runs):
         say(f"refresh {run + 1} of {runs}")
-        results.raw_scan.append(_scan_raw(workspace))
-        results.parquet_scan.append(_scan_parquet(inputs.parquet))
-        results.refreshes.append(_refresh(workspace))
+        results.raw_scan.append(scan(RAW_SCAN, store=workspace.store))
+        results.parquet_scan.append(scan(PARQUET_SCAN, parquet=inputs.parquet))
+        results.refreshes.append(refresh_once(workspace))
     say("listing")
     generation = pipeline.open_results(workspace)
-    results.listing = _repeat(lambda: generation.trials(limit=LISTED), 200)
-    results.hot_list = _repeat(lambda: generation.leads("hot_trials", limit=LISTED), 50)
+    results.listing = repeat(lambda: generation.trials(limit=LISTED), 200)
+    results.hot_list = repeat(lambda: generation.leads("hot_trials", limit=LISTED), 50)
     generation.close()
     results.peak_gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return results
 
 
-def _scan_raw(workspace: Workspace) -> float:
-    store = connect(workspace.store, read_only=True)
+def scan(sql: str, *, store: Path | None = None, parquet: Path | None = None) -> Cost:
+    """Median of five runs of a scan, after one that warms the file system's cache."""
+    engine = connect(store, read_only=store is not None)
+    params = None if parquet is None else {"path": str(parquet)}
     try:
-        return _best_of_three(lambda: _drain(store, RAW_SCAN))
-    finally:
-        store.close()
-
-
-def _scan_parquet(path: Path) -> float:
-    engine = connect()
-    try:
-        return _best_of_three(lambda: _drain(engine, PARQUET_SCAN, {"path": str(path)}))
+        return median(repeat(lambda: engine.rows(sql, params), 6)[1:])
     finally:
         engine.close()
 
 
-def _drain(engine: Engine, sql: str, params: dict[str, str] | None = None) -> None:
-    engine.rows(sql, params)
-
-
-def _best_of_three(action: Callable[[], object]) -> float:
-    """Median of three after one run that warms the cache of the file system."""
-    return statistics.median(_repeat(action, 4)[1:])
-
-
-def _repeat(action: Callable[[], object], times: int) -> list[float]:
-    seconds = []
+def repeat(action: Callable[[], object], times: int) -> list[Cost]:
+    """Cost of each of several runs."""
+    costs = []
     for _ in range(times):
-        started = time.perf_counter()
+        watch = Stopwatch()
         action()
-        seconds.append(time.perf_counter() - started)
-    return seconds
+        costs.append(watch.read())
+    return costs
 
 
-def _refresh(workspace: Workspace) -> Refresh:
-    stamps: list[tuple[str, float]] = []
-    started = time.perf_counter()
-    refreshed = pipeline.refresh(
-        workspace, progress=lambda name, _done, _all: stamps.append((name, time.perf_counter()))
-    )
-    ended = time.perf_counter()
-    names: dict[str, float] = defaultdict(float)
-    for built in refreshed.build.models:  # some models run twice, before and after a calibration step
-        names[built.name] += built.seconds
-    first_model = next(at for name, at in stamps if name in names)
-    checks = max(at for name, at in stamps if name == "checks")
-    return Refresh(ended - started, first_model - started, dict(names), ended - checks)
+def refresh_once(workspace: Workspace) -> Refresh:
+    """One refresh, its cost told apart by the steps it announces."""
+    steps: dict[str, Cost] = defaultdict(lambda: Cost(0.0, 0.0))
+    watch = Stopwatch()
+    current: str | None = None
+
+    def step(name: str, _done: int, _all: int) -> None:
+        nonlocal current
+        spent = watch.read()
+        if current is not None:
+            steps[current] += spent
+        current = AFTER_MODELS if name == "checks" else None if name == "loading" else name
+
+    pipeline.refresh(workspace, progress=step)
+    steps[AFTER_MODELS] += watch.read()
+    return Refresh(dict(steps))
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -1,0 +1,90 @@
+"""The benchmark inputs are what the budgets speak of, and one small run prints every goal."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import polars as pl
+import pytest
+from benchmarks.generate import generate
+from benchmarks.measure import Cost, percentile
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return generate(tmp_path_factory.mktemp("bench"), 50_000, seed=2, ndjson=True)
+
+
+def test_duplicates_late_rows_and_order(inputs):
+    events = pl.read_parquet(inputs.parquet)
+    assert events["id"].n_unique() == 50_000
+    assert events.height == inputs.rows
+    assert 0.015 < inputs.rows / 50_000 - 1 < 0.025
+    late = (events["received_at"] - events["timestamp"]).dt.total_hours() >= 24
+    assert 0.007 < late.mean() < 0.013
+    assert events["received_at"].is_sorted()
+
+
+def test_skew_and_several_users(inputs):
+    events = pl.read_parquet(inputs.parquet)
+    counts = events["account_id"].value_counts()["count"].sort(descending=True)
+    assert inputs.accounts == 500
+    assert counts[0] > 20 * counts.median()
+    assert events["user_id"].n_unique() > 1.5 * events["account_id"].n_unique()
+
+
+def test_ndjson_holds_the_same_rows(inputs):
+    rows = pl.read_ndjson(inputs.ndjson)
+    assert rows.height == inputs.rows
+    assert rows["id"].to_list() == pl.read_parquet(inputs.parquet)["id"].to_list()
+    assert rows["timestamp"][0].endswith("Z")
+
+
+def test_stripe_side_has_one_trial_per_account(inputs):
+    envelopes = [json.loads(line) for line in inputs.stripe.read_text(encoding="utf-8").splitlines()]
+    kinds = Counter(envelope["type"] for envelope in envelopes)
+    assert kinds["customer.subscription.created"] == 500
+    assert 0 < kinds["invoice.paid"] < 150
+    assert {"customer.subscription.updated", "customer.subscription.deleted", "payment_method.attached"} <= kinds.keys()
+
+
+def test_same_arguments_same_rows(tmp_path, inputs):
+    again = generate(tmp_path, 50_000, seed=2)
+    assert pl.read_parquet(again.parquet).equals(pl.read_parquet(inputs.parquet))
+    digests = [hashlib.sha256(each.stripe.read_bytes()).hexdigest() for each in (again, inputs)]
+    assert digests[0] == digests[1]
+
+
+def test_too_few_events_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="9999 events are too few"):
+        generate(tmp_path, 9_999)
+
+
+def test_ratio_and_nearest_rank():
+    assert Cost(6.0, 9.0).over(Cost(2.0, 3.0)) == Cost(3.0, 3.0)
+    assert percentile([5.0, 1.0, 4.0, 2.0, 3.0], 0.5) == 3.0
+    assert percentile([1.0, 2.0], 0.99) == 2.0
+
+
+@pytest.mark.long
+def test_a_run_prints_every_goal(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "--events",
+        "10000",
+        "--runs",
+        "1",
+        "--json",
+        str(tmp_path / "out.json"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert [goal["goal"] for goal in figures["goals"] if goal["target"]] == ["G1", "G1", "G2", "G11", "G11"]
+    assert all(goal["value"]["wall"] > 0 for goal in figures["goals"])
+    steps = {step["step"] for step in figures["profile"]}
+    assert {"intermediate.user_days", "intermediate.trial_days", "marts.trials", "checks, commit, publish"} <= steps
