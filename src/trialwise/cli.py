@@ -163,10 +163,10 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed is another company.")] = 7,
 ) -> None:
     """A fictional company: imported, refreshed, reported, with what to try next."""
+    from trialwise.delivery.pages import morning_report
     from trialwise.demo import write_company
     from trialwise.pipeline import import_files, open_results, refresh
     from trialwise.progress import progress
-    from trialwise.delivery.pages import morning_report
 
     if not (folder / "stripe.ndjson").exists():
         if folder.exists() and any(folder.iterdir()):
@@ -268,8 +268,8 @@ def _say_loaded(loaded: Any, mood: str) -> None:
     if loaded.rebuilt:
         _say(f"the raw tables were filled anew from landing: {loaded.rebuilt}")
     _say(
-        f"received {loaded.received + loaded.pending:,} = {mood}loaded {loaded.loaded:,} + duplicate {loaded.duplicate:,}"
-        f" + quarantined {loaded.quarantined:,} + pending {loaded.pending:,}"
+        f"received {loaded.received + loaded.pending:,} = {mood}loaded {loaded.loaded:,}"
+        f" + duplicate {loaded.duplicate:,} + quarantined {loaded.quarantined:,} + pending {loaded.pending:,}"
     )
     for reason, count in sorted(loaded.reasons.items(), key=lambda item: (-item[1], item[0])):
         _say(f"  quarantined {count:,}: {reason}")

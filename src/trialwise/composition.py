@@ -70,5 +70,5 @@ def _is_score(column: str, config: Config) -> bool:
 
 
 def _unchecked(text: str) -> exp.Expr:
-    """Rule conditions are not looked at while only the names and types of columns are wanted."""
-    return parse_one("TRUE")
+    """A rule's condition without a type check: here only the names and types of columns are wanted."""
+    return parse_one(text, dialect="duckdb")

@@ -33,7 +33,7 @@ from trialwise.sources.files import open_file
 from trialwise.transform.build import BuildReport, build_in_transaction, create_schemas
 from trialwise.transform.condition import parse_condition
 from trialwise.transform.graph import downstream, order
-from trialwise.transform.model import Model
+from trialwise.transform.model import Model, find_files
 from trialwise.workspace import CONFIG_NAME, Workspace
 
 Progress = Callable[[str, int, int], None]
@@ -261,10 +261,11 @@ def _take_calibration(store: Engine, scratch: Engine, clock: Clock, models: Mapp
 
 def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) -> str:
     """Names the results of a moment: another one when configuration, models or landed data are others."""
-    manifest = Landing(workspace.landing).manifest()
-    parts = [as_of, known_at, workspace.config.model_dump_json(), manifest.last_segment]
-    parts += [model.sql for model in workspace_models(workspace).values()]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+    digest = hashlib.sha256(workspace.config.model_dump_json().encode())
+    digest.update(repr((as_of, known_at, Landing(workspace.landing).manifest().last_segment)).encode())
+    for name, path in sorted(find_files(composition.roots(workspace.models)).items()):
+        digest.update(name.encode() + path.read_bytes())
+    return digest.hexdigest()[:24]
 
 
 def _load(workspace: Workspace, store: Engine, progress: Progress | None) -> LoadReport:
