@@ -5,6 +5,7 @@ description: >
 grain: one row per unresolved Stripe customer
 key: [customer_id]
 not_null: [customer_id, first_known_at, subscriptions]
+published: true
 */
 WITH latest AS (
   SELECT s.customer_id, s.email, s.name, row_number() OVER (PARTITION BY s.customer_id ORDER BY s.occurred_at DESC, s.known_at DESC, s.record_id) AS place
