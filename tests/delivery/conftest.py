@@ -79,8 +79,9 @@ def trial(name: str, started: str, ends: str, outcome: str, **more: Any) -> dict
     started_at, ends_at = at(started), at(ends)
     row: dict[str, Any] = {
         "trial_id": f"stripe:{name}:1", "account_id": name, "kind": "trial", "source": "stripe", "trial_number": 1,
-        "is_first_trial": True, "is_add_on": False, "started_at": started_at, "ends_at": ends_at, "original_ends_at": ends_at,
-        "outcome": outcome, "population": "first", "is_active": outcome == "pending", "is_paused": False,
+        "is_first_trial": True, "is_add_on": False, "started_at": started_at, "ends_at": ends_at,
+        "original_ends_at": ends_at, "outcome": outcome, "population": "first",
+        "is_active": outcome == "pending", "is_paused": False,
         "is_final": outcome != "pending", "is_inferred": False, "is_refunded": False, "card_type": "unknown",
         "scored_by": "rules", "history": "event", "start_date": started_at.date(),
         "start_no": (started_at.date() - EPOCH).days, "half_day": (ends_at.date() - started_at.date()).days // 2,
@@ -108,7 +109,7 @@ def columns_of(name: str) -> dict[str, str]:
 def fill(engine: Engine, given: Mapping[str, Rows]) -> None:
     """Create every published table with the columns of its model and the rows given."""
     for name in [*(f"marts.{mart}" for mart in MARTS), "lists.hot_trials", "intermediate.trial_days"]:
-        schema, table = name.split(".")
+        schema = name.split(".")[0]
         engine.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
         if name == "intermediate.trial_days":
             columns = {"trial_id": "VARCHAR", "activity_date": "DATE", "trial_day": "INTEGER",

@@ -19,24 +19,26 @@ Z = 1.959963984540054
 
 def vector(as_of: str) -> list[dict[str, Any]]:
     """The six trials as marts.trials has them at one of the two dates."""
-    paid = {"converted": at("2026-01-15 01:00"), "outcome_at": at("2026-01-15 01:00")}
     late = as_of > "2026-02-12"
+
+    def paid(when: str) -> dict[str, Any]:
+        return {
+            "converted_at": at(when),
+            "outcome_at": at(when),
+            "ever_paid_at": at(when),
+            "active_status_at": at(when),
+        }
+
     return [
-        trial("A", "2026-01-01", "2026-01-15", "converted", converted_at=paid["converted"], outcome_at=paid["outcome_at"],
-              active_status_at=at("2026-01-15"), ever_paid_at=at("2026-01-15 01:00"), card_type="card_required"),
-        trial("B", "2026-01-10", "2026-01-24", "cancelled", ended_at=at("2026-01-20"), outcome_at=at("2026-01-20"),
-              card_type="card_required"),
-        trial("C", "2026-01-20", "2026-02-03", "converted" if late else "pending",
-              converted_at=at("2026-02-03 01:00") if late else None, outcome_at=at("2026-02-03 01:00") if late else None,
-              active_status_at=at("2026-02-03") if late else None, card_type="card_required",
-              ever_paid_at=at("2026-02-03 01:00") if late else None),
+        trial("A", "2026-01-01", "2026-01-15", "converted", card_type="card_required", **paid("2026-01-15 01:00")),
+        trial("B", "2026-01-10", "2026-01-24", "cancelled", card_type="card_required", ended_at=at("2026-01-20"),
+              outcome_at=at("2026-01-20")),
+        trial("C", "2026-01-20", "2026-02-03", "converted" if late else "pending", card_type="card_required",
+              **(paid("2026-02-03 01:00") if late else {})),
         trial("D", "2026-01-28", "2026-02-11", "no_payment_method" if late else "pending", card_type="cardless",
-              is_inferred=late, outcome_at=at("2026-02-11") if late else None, ended_at=at("2026-02-11") if late else None),
-        trial("E", "2025-12-20", "2026-01-03", "converted", converted_at=at("2026-01-03 01:00"),
-              outcome_at=at("2026-01-03 01:00"), active_status_at=at("2026-01-03"), ever_paid_at=at("2026-01-03 01:00")),
-        trial("F", "2025-12-25", "2026-01-08", "converted", converted_at=at("2026-01-30 12:00"),
-              outcome_at=at("2026-01-30 12:00"), active_status_at=at("2026-01-30 12:00"),
-              ever_paid_at=at("2026-01-30 12:00")),
+              is_inferred=late, **({"outcome_at": at("2026-02-11"), "ended_at": at("2026-02-11")} if late else {})),
+        trial("E", "2025-12-20", "2026-01-03", "converted", **paid("2026-01-03 01:00")),
+        trial("F", "2025-12-25", "2026-01-08", "converted", **paid("2026-01-30 12:00")),
     ]  # fmt: skip
 
 

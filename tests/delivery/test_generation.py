@@ -24,7 +24,8 @@ def store() -> Engine:
 
 def set_clock(engine: Engine, as_of: str) -> None:
     engine.execute(
-        "CREATE OR REPLACE TABLE marts.clock AS SELECT CAST($at AS TIMESTAMP) AS as_of, CAST($at AS TIMESTAMP) AS known_at,"
+        "CREATE OR REPLACE TABLE marts.clock AS"
+        " SELECT CAST($at AS TIMESTAMP) AS as_of, CAST($at AS TIMESTAMP) AS known_at,"
         " CAST($at AS DATE) - 1 AS as_of_date",
         {"at": as_of},
     )

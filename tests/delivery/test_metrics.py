@@ -151,7 +151,8 @@ def test_an_account_that_paid_before_it_qualified_is_excluded(published: Publish
         )
     ]
     results = published(END_OF_MARCH, {
-        "marts.trials": rows, "marts.memberships": [member("A", 4)], "marts.segments": [{"segment": "pql", "version": "1"}],
+        "marts.trials": rows, "marts.memberships": [member("A", 4)],
+        "marts.segments": [{"segment": "pql", "version": "1"}],
     })  # fmt: skip
     row = results.metrics("pql_conversion", by="all").row(0, named=True)
     assert (row["denominator"], row["excluded"], row["value"]) == (0, 1, None)
