@@ -6,6 +6,7 @@ import uuid
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.landing.kit import NOW, Kit, call, envelope, event, subscription
 
@@ -13,6 +14,7 @@ from trialwise.engines.duckdb import connect
 from trialwise.errors import StoreError
 from trialwise.landing.load import pending
 from trialwise.landing.settings import LoadSettings
+from trialwise.sources.files import open_file
 
 NINE = datetime(2026, 1, 5, 9)
 
@@ -455,3 +457,24 @@ def test_a_page_without_a_name(kit: Kit) -> None:
     kit.take(call("page"), call("screen"), call("page", name="Docs"))
     names = {row[0] for row in kit.rows("SELECT event_name FROM raw.dim_event")}
     assert names == {"Viewed Page", "Viewed Screen", "Viewed Docs Page"}
+
+
+def test_parquet_comes_in_like_lines(kit: Kit, tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame(
+        {
+            "what": ["Report Created", "Report Created", "Report Created"],
+            "company": [4711.0, None, 4712.0],
+            "user_id": ["ana", "bo", None],
+            "at": [NINE, NINE, None],
+            "userId": [None, None, None],
+        }
+    ).write_parquet(path)
+    mapping = {"event": "what", "account_id": "company", "timestamp": "at"}
+    kit.landing.land(open_file(path, mapping=mapping), landed_at=NOW)
+    kit.load()
+    found = kit.rows(
+        "SELECT a.account_id, u.user_id, e.occurred_at FROM raw.events e JOIN raw.dim_account a USING (account_key) "
+        "JOIN raw.dim_user u USING (user_key) ORDER BY ALL"
+    )
+    assert found == [("4711", "ana", NINE), ("4712", None, NOW), (None, "bo", NINE)]

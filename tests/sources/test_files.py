@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -126,6 +127,16 @@ def test_a_document_that_breaks_off(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_stay_bytes(tmp_path: Path) -> None:
     pieces = _all(_write(tmp_path, "a.json", b'{\n "id": "\xff"\n}\n{\n "id": "b"\n}'), "stripe")
     assert _places(pieces) == [(1, 0, b'{\n "id": "\xff"\n}'), (4, 15, b'{\n "id": "b"\n}')]
+
+
+def test_documents_with_commas_between(tmp_path: Path) -> None:
+    pieces = _all(_write(tmp_path, "a.json", '{\n "id": 1\n},\n{\n "id": 2\n},\n'), "stripe")
+    assert [json.loads(piece.data) for piece in pieces] == [{"id": 1}, {"id": 2}]
+
+
+def test_a_batch_that_is_no_text_is_one_record(tmp_path: Path) -> None:
+    line = b'{"batch":[{"event":"\xff"}]}'
+    assert _places(_all(_write(tmp_path, "a.ndjson", b'{"a":1}\n' + line))) == [(1, 0, b'{"a":1}'), (2, 8, line)]
 
 
 def test_a_document_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,6 +283,7 @@ def test_parquet_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "zoned": pl.Series([datetime(2026, 1, 5, 9, tzinfo=UTC)] * 3).dt.convert_time_zone("Europe/Berlin"),
             "day": [date(2026, 1, 5)] * 3,
             "seats": [1.5, float("nan"), 3.0],
+            "price": [Decimal("1.10")] * 3,
             "nested": [{"x": 1}, {"x": 2}, {"x": 3}],
         }
     )
@@ -288,6 +300,8 @@ def test_parquet_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {row["at"] for row in rows} == {"2026-01-05T09:00:00.000005Z"}
     assert {row["zoned"] for row in rows} == {"2026-01-05T09:00:00.000000Z"}
     assert {row["day"] for row in rows} == {"2026-01-05"}
+    assert [row["seats"] for row in rows] == [1.5, None, 3.0]
+    assert {row["price"] for row in rows} == {"1.10"}
     assert rows[0]["nested"] == {"x": 1}
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
 
@@ -299,6 +313,16 @@ def test_parquet_that_is_none(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1]}).write_parquet(path)
     with pytest.raises(InputError, match="has no column 'c'"):
         _all(path, mapping={"event": "c"})
+
+
+def test_parquet_with_broken_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"event": [f"event {n}" for n in range(1000)]}).write_parquet(path, compression="zstd")
+    data = bytearray(path.read_bytes())
+    data[30:200] = b"\xff" * 170
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="cannot be read"):
+        _all(path)
 
 
 # ── the mapping ──────────────────────────────────────────────────────────────

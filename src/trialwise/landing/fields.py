@@ -49,6 +49,11 @@ _FLAT_COLUMNS = (
     "time",
     "received_at",
     "properties",
+    "userId",
+    "anonymousId",
+    "groupId",
+    "messageId",
+    "receivedAt",
 )
 
 

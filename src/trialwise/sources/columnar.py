@@ -18,7 +18,7 @@ BATCH_ROWS = 100_000
 
 
 def pieces(path: Path, mapping: Mapping[str, str], progress: Progress) -> Iterator[Piece]:
-    """The rows of a Parquet file as JSON objects; NULLs are left out, instants are ISO 8601 in UTC.
+    """The rows of a Parquet file as JSON objects; NULL and NaN are null, instants are ISO 8601 in UTC.
 
     Ids stored as whole floating-point numbers (what a NULL in an integer column makes of it) become integers again.
     Raises InputError when the file is no Parquet, or a mapped column is not there.

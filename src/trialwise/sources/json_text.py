@@ -56,19 +56,6 @@ def _end_of_brackets(text: str, position: int) -> int:
     raise Unbalanced(position)
 
 
-def depth_of(text: str) -> int:
-    """How deeply lists and objects are nested in `text`."""
-    depth = deepest = 0
-    for token in _TOKEN.finditer(text):
-        mark = text[token.start()]
-        if mark in "{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif mark in "}]":
-            depth -= 1
-    return deepest
-
-
 def elements(text: str, position: int) -> Iterator[tuple[int, int]]:
     """(start, end) of each element of the list that starts at `position`; raises Unbalanced where it breaks off."""
     at = skip_space(text, position + 1)
