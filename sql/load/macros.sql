@@ -56,3 +56,23 @@ CREATE OR REPLACE TEMP MACRO json_problem(t) AS
       regexp_extract_all(without_strings(t), '-?[0-9][0-9.]*[eE]\+?[0-9]+'), lambda x: NOT isfinite(coalesce(TRY_CAST(x AS DOUBLE), CAST('inf' AS DOUBLE))))) > 0 THEN 'not_a_number'
     WHEN regexp_matches(t, ',\s*[\]}]') AND regexp_matches(without_strings(t), ',\s*[\]}]') THEN 'bad_json'
   END;
+
+-- What a call's context says of how its user came (Segment's campaign and page objects), as traits; traits as sent win.
+-- No part of the body: a retry from another page is the same call.
+CREATE OR REPLACE TEMP MACRO touch_of(call, env) AS CAST(json_merge_patch('{}', json_object(
+  'utm_source', coalesce(call ->> '$.context.campaign.source', env ->> '$.context.campaign.source'),
+  'utm_medium', coalesce(call ->> '$.context.campaign.medium', env ->> '$.context.campaign.medium'),
+  'referrer', coalesce(call ->> '$.context.page.referrer', env ->> '$.context.page.referrer'))) AS VARCHAR);
+
+CREATE OR REPLACE TEMP MACRO with_touch(call, env, traits) AS
+  CASE WHEN contains(call, '"campaign"') OR contains(call, '"referrer"') OR contains(env, '"campaign"') OR contains(env, '"referrer"')
+    THEN CASE WHEN traits IS NULL THEN nullif(touch_of(call, env), '{}') ELSE CAST(json_merge_patch(touch_of(call, env), traits) AS VARCHAR) END
+    ELSE traits END;
+
+-- Segment's e-mail events name the recipient and the reader's program in the context; as properties, where those as sent win.
+CREATE OR REPLACE TEMP MACRO with_reader(call, env, properties) AS
+  CASE WHEN contains(properties, '"email_id"') OR contains(properties, '"campaign_id"')
+    THEN CAST(json_merge_patch(json_merge_patch('{}', json_object(
+      'recipient', coalesce(call ->> '$.context.traits.email', env ->> '$.context.traits.email'),
+      'user_agent', coalesce(call ->> '$.context.user_agent', call ->> '$.context.userAgent'))), properties) AS VARCHAR)
+    ELSE properties END;

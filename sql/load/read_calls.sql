@@ -5,7 +5,7 @@ WITH frames AS (
   SELECT CAST(parse_filename(f.filename, true) AS INTEGER) AS segment, f.i, f.n, f.o, f.raw, f.env, f.b64,
     CASE WHEN f.bad IS NOT NULL THEN f.bad
       WHEN f.raw IS NULL OR left(md5(f.raw), 16) <> f.crc THEN 'checksum'
-      ELSE json_problem(f.raw) END AS problem,
+      ELSE coalesce(json_problem(f.raw), json_problem(f.env)) END AS problem,
     f.detail
   FROM read_json($paths, format = 'newline_delimited', ignore_errors = true, filename = true,
     columns = {crc: 'VARCHAR', i: 'BIGINT', n: 'BIGINT', o: 'BIGINT', raw: 'VARCHAR', env: 'VARCHAR', bad: 'VARCHAR', detail: 'VARCHAR', b64: 'VARCHAR'}) AS f
@@ -13,7 +13,7 @@ WITH frames AS (
 ),
 fields AS (
   SELECT *, CASE WHEN problem IS NULL THEN json_extract_string(raw, $fields) END AS v,
-    CASE WHEN env IS NOT NULL THEN json_extract_string(env, ['$.sentAt', '$.receivedAt', '$.context.groupId']) END AS e
+    CASE WHEN problem IS NULL AND env IS NOT NULL THEN json_extract_string(env, ['$.sentAt', '$.receivedAt', '$.context.groupId']) END AS e
   FROM frames
 ),
 named AS (
@@ -89,8 +89,8 @@ SELECT segment, import_no, i, n, o, kind, event_name, account_id, subject,
       coalesce(timestamp_text, original_text), coalesce(body, chr(30)), coalesce(traits, chr(30)), coalesce(previous_id, chr(30)))) AS UUID) END,
   occurred_at, coalesce(received_at, CASE WHEN has_time THEN occurred_at ELSE landed_at END),
   CASE WHEN reason IS NULL THEN hash(kind, event_name, account_id, subject, previous_id, original_text, body, traits) END,
-  CASE WHEN reason IS NOT NULL THEN NULL WHEN kind IN ('identify', 'group') THEN traits
-    WHEN kind <> 'alias' AND event_name IN (SELECT event_name FROM declared) THEN body END,
+  CASE WHEN reason IS NOT NULL THEN NULL WHEN kind IN ('identify', 'group') THEN with_touch(raw, env, traits)
+    WHEN kind <> 'alias' AND event_name IN (SELECT event_name FROM declared) THEN with_reader(raw, env, body) END,
   reason,
   CASE reason WHEN 'bad_timestamp' THEN concat_ws(', ', 'timestamp ' || timestamp_text, 'originalTimestamp ' || original_text, 'sentAt ' || sent_text, 'receivedAt ' || received_text)
     WHEN 'placeholder_id' THEN concat_ws(', ', 'user ' || user_id, 'anonymous ' || anonymous_id, 'account ' || account_id, 'previous ' || previous_id)
