@@ -194,10 +194,7 @@ def set_up(case: Case, model: Model, catalogue: Catalogue, engine: Runner, diale
     for schema in sorted({name.split(".")[0] for name in model.reads}):
         engine.execute(f"CREATE SCHEMA {schema}")
     for name in model.reads:
-        if name not in catalogue.files and case.given.get(name):
-            columns = _inferred(case.given[name])
-        else:
-            columns = catalogue.model(name, case.expansion).columns
+        columns = catalogue.model(name, case.expansion).columns
         untyped = [column.name for column in columns if not column.type]
         if untyped:
             raise ModelError(f"{name}: column {untyped[0]} has no CAST in the last SELECT, so its type is unknown")
@@ -208,17 +205,6 @@ def set_up(case: Case, model: Model, catalogue: Catalogue, engine: Runner, diale
             continue
         rows = case.given[name] if name in case.given else default_rows(name, case)
         _insert(engine, name, columns, rows, case.name, dialect)
-
-
-def _inferred(rows: Rows) -> tuple[Column, ...]:
-    """The columns of a table no file defines yet, by the values of its rows."""
-    kinds = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", dt.date: "DATE", dt.datetime: "TIMESTAMP"}
-    found: dict[str, str] = {}
-    for row in rows:
-        for name, value in row.items():
-            if value is not None or name not in found:
-                found[name] = kinds.get(type(value), "VARCHAR")
-    return tuple(Column(name, kind, "") for name, kind in found.items())
 
 
 def default_rows(table: str, case: Case) -> Rows:
