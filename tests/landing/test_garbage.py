@@ -148,3 +148,16 @@ def test_a_number_too_long_for_a_double_stays_exact(kit: Kit) -> None:
     assert kit.rows("SELECT object FROM raw.stripe") == [
         ('{"id":"x_1","object":"charge","amount":' + big + ',"rate":1.10}',)
     ]
+
+
+def test_a_batch_with_a_broken_envelope(kit: Kit) -> None:
+    calls = json.dumps([call(messageId="a"), call(messageId="b")])
+    kit.take(
+        '{"batch":' + calls + ',"context":{bad}}',
+        '{"batch":' + calls + ',"context":{"n":NaN}}',
+        '{"batch":' + calls + ',"sentAt":"\\ud800"}',
+        '{"batch":' + calls + ',"sentAt":"yesterday"}',
+    )
+    assert [reason for _, reason in kit.reasons()] == (
+        ["bad_json"] * 2 + ["not_a_number"] * 2 + ["bad_unicode"] * 2 + ["bad_timestamp"] * 2
+    )
