@@ -6,7 +6,7 @@ grain: one row per account that was merged away
 key: [announced_key]
 not_null: [announced_key, account_key, known_at, known_date]
 */
-WITH merges AS (
+WITH merge_events AS (
   -- grouped only so that the engine picks the few merges before it writes out event ids: without it, those of all events
   SELECT e.event_id, e.account_key, min(e.occurred_at) AS occurred_at, min(e.known_at) AS known_at, min(e.known_date) AS known_date
   FROM staging.events AS e
@@ -20,7 +20,7 @@ announced AS (
   SELECT
     old.account_key AS announced_key, m.account_key AS next_key, m.known_at, m.known_date,
     row_number() OVER (PARTITION BY old.account_key ORDER BY m.known_at, m.occurred_at, survivor.account_id) AS place
-  FROM merges AS m
+  FROM merge_events AS m
   INNER JOIN staging.account_merges AS p ON p.event_id = m.event_id
   INNER JOIN staging.accounts AS old ON old.account_id = p.previous_account_id
   INNER JOIN staging.accounts AS survivor ON survivor.account_key = m.account_key
