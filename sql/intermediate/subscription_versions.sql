@@ -67,7 +67,7 @@ versions AS (
   WHERE place = 1 AND canceled_at < as_of
   UNION ALL
   SELECT subscription_id, customer_id, ended_at, known_at, 'snapshot', 1, 'canceled', trial_start_at, trial_end_at, false,
-    NULL, canceled_at, ended_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, cancel_reason, subscription_created_at, false, record_id, record_id
+    NULL, canceled_at, ended_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id
   FROM ended
   WHERE place = 1 AND ended_at < as_of
 ),

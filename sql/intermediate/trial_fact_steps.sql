@@ -9,7 +9,12 @@ checks:
     level: fail
     sql: SELECT trial_id, k_from, k_to FROM intermediate.trial_fact_steps WHERE k_to < k_from
 */
-WITH per_day AS (
+WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
+  SELECT CAST(starts_at AS DATE) AS utc_date, day, day_no, starts_at, ends_at FROM config.calendar
+  UNION
+  SELECT CAST(ends_at AS DATE), day, day_no, starts_at, ends_at FROM config.calendar
+),
+per_day AS (
   SELECT trial_id, k, max(CASE fact WHEN 'version' THEN fact_no ELSE 0 END) AS version_no, max(trialing_no) AS trialing_no,
     sum(CASE fact WHEN 'card' THEN 1 WHEN 'card_removed' THEN -1 ELSE 0 END) AS cards, max(CASE WHEN fact IN ('card', 'card_at_start') THEN 1 ELSE 0 END) AS card_seen,
     max(CASE WHEN fact = 'card_at_start' THEN 1 ELSE 0 END) AS at_start, max(CASE fact WHEN 'ended' THEN 1 ELSE 0 END) AS ended,
@@ -74,4 +79,4 @@ SELECT
   CAST(o.add_on = 1 AS BOOLEAN) AS is_add_on, -- the account was known to be paying at the start
   CAST(o.kind AS VARCHAR) AS kind -- trial or freemium
 FROM told AS o
-LEFT JOIN config.calendar AS e ON o.ends_at >= e.starts_at AND o.ends_at < e.ends_at
+LEFT JOIN instant_days AS e ON e.utc_date = CAST(o.ends_at AS DATE) AND o.ends_at >= e.starts_at AND o.ends_at < e.ends_at

@@ -5,7 +5,12 @@ key: [trial_id, k, fact, fact_no]
 not_null: [trial_id, account_key, k, fact, fact_no]
 accepted: {fact: [version, card, card_removed, card_at_start, ended, repeat, add_on]}
 */
-WITH facts AS (
+WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
+  SELECT CAST(starts_at AS DATE) AS utc_date, day, day_no, starts_at, ends_at FROM config.calendar
+  UNION
+  SELECT CAST(ends_at AS DATE), day, day_no, starts_at, ends_at FROM config.calendar
+),
+facts AS (
   SELECT t.trial_id, 'version' AS fact, v.version_no AS fact_no, CASE WHEN v.is_trialing THEN v.version_no ELSE 0 END AS trialing_no, greatest(v.at, v.known_at) AS at
   FROM intermediate.billing_trials AS t
   INNER JOIN intermediate.subscription_versions AS v ON v.subscription_id = t.subscription_id AND v.version_no >= t.first_version_no
@@ -55,7 +60,7 @@ days AS (
   SELECT f.*, t.account_key, t.n_days, CASE WHEN d.day_no >= t.start_no THEN d.day_no - t.start_no + 1 ELSE 1 END AS k
   FROM facts AS f
   INNER JOIN intermediate.trials AS t ON t.trial_id = f.trial_id
-  INNER JOIN config.calendar AS d ON f.at >= d.starts_at AND f.at < d.ends_at
+  INNER JOIN instant_days AS d ON d.utc_date = CAST(f.at AS DATE) AND f.at >= d.starts_at AND f.at < d.ends_at
 )
 SELECT
   CAST(trial_id AS VARCHAR) AS trial_id, -- trial

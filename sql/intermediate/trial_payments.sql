@@ -96,6 +96,7 @@ ever AS (
 SELECT
   CAST(t.trial_id AS VARCHAR) AS trial_id, -- trial
   CAST(f.paid_at AS TIMESTAMP) AS converted_at, -- first payment for a service period after the trial
+  CAST(o.paid_at AS TIMESTAMP) AS own_paid_at, -- the same of the trial's own subscription alone
   CAST(f.paid_known_at AS TIMESTAMP) AS converted_known_at, -- when that was known
   CAST(f.link AS VARCHAR) AS link, -- same subscription, its successor, or an event of the product
   CAST(f.settlement AS VARCHAR) AS settlement, -- card, credit_balance or out_of_band
@@ -109,6 +110,7 @@ SELECT
   CAST(v.ever_paid_at AS TIMESTAMP) AS ever_paid_at -- first payment of the account after the trial's start, for whatever
 FROM intermediate.trial_bases AS t
 LEFT JOIN first_paid AS f ON f.trial_id = t.trial_id AND f.place = 1
+LEFT JOIN own_first AS o ON o.trial_id = t.trial_id
 LEFT JOIN free_first AS z ON z.trial_id = t.trial_id
 LEFT JOIN trouble AS x ON x.trial_id = t.trial_id
 LEFT JOIN ever AS v ON v.trial_id = t.trial_id

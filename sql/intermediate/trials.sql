@@ -15,8 +15,13 @@ checks:
     level: warn
     sql: SELECT trial_id, started_at, converted_at FROM intermediate.trials WHERE converted_at < started_at
 */
-WITH facts AS (
-  SELECT t.*, p.converted_at, p.converted_known_at, p.link, p.settlement, p.amount_minor, p.currency AS paid_currency, CASE WHEN p.disputed_lost_at < p.refunded_at OR p.refunded_at IS NULL THEN p.disputed_lost_at ELSE p.refunded_at END AS taken_back_at, p.ever_paid_at,
+WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
+  SELECT CAST(starts_at AS DATE) AS utc_date, day, day_no, starts_at, ends_at FROM config.calendar
+  UNION
+  SELECT CAST(ends_at AS DATE), day, day_no, starts_at, ends_at FROM config.calendar
+),
+facts AS (
+  SELECT t.*, p.converted_at, p.own_paid_at, p.converted_known_at, p.link, p.settlement, p.amount_minor, p.currency AS paid_currency, CASE WHEN p.disputed_lost_at < p.refunded_at OR p.refunded_at IS NULL THEN p.disputed_lost_at ELSE p.refunded_at END AS taken_back_at, p.ever_paid_at,
     o.outcome, o.outcome_at, o.effective_end_at, o.deadline_at, o.is_inferred, o.is_final, o.is_paused, o.is_active,
     n.trial_number, n.is_first_trial, n.is_add_on, k.card_type, k.card_status, k.card_added_at, s.active_status_at, a.account_id, g.refund_days, g.horizon_days, g.freemium_days, c.as_of_no
   FROM intermediate.trial_bases AS t
@@ -33,13 +38,13 @@ days AS (  -- calendar days of the reporting zone
   SELECT f.*, b.day AS start_date, b.day_no AS start_no, e.day AS end_date, e.day_no AS end_no, i.day_no AS original_end_no, v.day_no AS converted_no,
     greatest(v.day_no, w.day_no) AS converted_known_no, greatest(b.day_no, coalesce(y.day_no, b.day_no)) AS known_no, greatest(b.day_no, coalesce(z.day_no, b.day_no)) AS account_known_no
   FROM facts AS f
-  INNER JOIN config.calendar AS b ON f.started_at >= b.starts_at AND f.started_at < b.ends_at
-  LEFT JOIN config.calendar AS e ON f.ends_at >= e.starts_at AND f.ends_at < e.ends_at
-  LEFT JOIN config.calendar AS i ON f.original_ends_at >= i.starts_at AND f.original_ends_at < i.ends_at
-  LEFT JOIN config.calendar AS v ON f.converted_at >= v.starts_at AND f.converted_at < v.ends_at
-  LEFT JOIN config.calendar AS w ON f.converted_known_at >= w.starts_at AND f.converted_known_at < w.ends_at
-  LEFT JOIN config.calendar AS y ON f.known_at >= y.starts_at AND f.known_at < y.ends_at
-  LEFT JOIN config.calendar AS z ON f.account_known_at >= z.starts_at AND f.account_known_at < z.ends_at
+  INNER JOIN instant_days AS b ON b.utc_date = CAST(f.started_at AS DATE) AND f.started_at >= b.starts_at AND f.started_at < b.ends_at
+  LEFT JOIN instant_days AS e ON e.utc_date = CAST(f.ends_at AS DATE) AND f.ends_at >= e.starts_at AND f.ends_at < e.ends_at
+  LEFT JOIN instant_days AS i ON i.utc_date = CAST(f.original_ends_at AS DATE) AND f.original_ends_at >= i.starts_at AND f.original_ends_at < i.ends_at
+  LEFT JOIN instant_days AS v ON v.utc_date = CAST(f.converted_at AS DATE) AND f.converted_at >= v.starts_at AND f.converted_at < v.ends_at
+  LEFT JOIN instant_days AS w ON w.utc_date = CAST(f.converted_known_at AS DATE) AND f.converted_known_at >= w.starts_at AND f.converted_known_at < w.ends_at
+  LEFT JOIN instant_days AS y ON y.utc_date = CAST(f.known_at AS DATE) AND f.known_at >= y.starts_at AND f.known_at < y.ends_at
+  LEFT JOIN instant_days AS z ON z.utc_date = CAST(f.account_known_at AS DATE) AND f.account_known_at >= z.starts_at AND f.account_known_at < z.ends_at
 ),
 lasting AS (  -- a payment that was known while the rows still ran moves the last one, once
   SELECT *, CASE WHEN kind = 'freemium' THEN start_no + freemium_days
@@ -81,9 +86,9 @@ SELECT
   CAST(is_final AS BOOLEAN) AS is_final, -- whether the default conversion rate can no longer change by it
   CAST(is_active AS BOOLEAN) AS is_active, -- in trial as of the cut
   CAST(extension_count AS INTEGER) AS extension_count, -- times the end moved later, re-entries among them
-  CAST(shortened_count + CASE WHEN is_ended_early AND converted_at IS NULL THEN 1 ELSE 0 END AS INTEGER) AS shortened_count, -- times it moved earlier without a payment
+  CAST(shortened_count + CASE WHEN is_ended_early AND own_paid_at IS NULL THEN 1 ELSE 0 END AS INTEGER) AS shortened_count, -- times it moved earlier without a payment
   CAST(end_no - original_end_no AS INTEGER) AS days_added, -- days between the end first planned and the last one
-  CAST(is_ended_early AND converted_at IS NOT NULL AS BOOLEAN) AS is_early_upgrade, -- ended before its plan, by paying
+  CAST(is_ended_early AND own_paid_at IS NOT NULL AS BOOLEAN) AS is_early_upgrade, -- ended before its plan, by paying
   CAST(card_type AS VARCHAR) AS card_type, -- card_required, cardless or unknown
   CAST(card_status AS VARCHAR) AS card_status, -- on_file, none or unknown as of the cut
   CAST(card_added_at AS TIMESTAMP) AS card_added_at, -- first payment method stored during the trial

@@ -5,7 +5,7 @@ key: [record_id]
 not_null: [record_id, charge_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "customer": "JSON", "invoice": "JSON", "payment_intent": "JSON",
       "amount": "BIGINT", "amount_refunded": "BIGINT", "currency": "VARCHAR", "status": "VARCHAR",
@@ -22,7 +22,7 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS charge_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS charge_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).customer, '$.id'), json_extract_string((b).customer, '$')) AS VARCHAR) AS customer_id, -- Stripe customer
   CAST(coalesce(json_extract_string((b).invoice, '$.id'), json_extract_string((b).invoice, '$')) AS VARCHAR) AS invoice_id, -- invoice paid; gone from API 2025-03-31
   CAST(coalesce(json_extract_string((b).payment_intent, '$.id'), json_extract_string((b).payment_intent, '$')) AS VARCHAR) AS payment_intent_id, -- payment intent
@@ -32,4 +32,4 @@ SELECT
   CAST((b).status AS VARCHAR) AS status, -- succeeded, pending or failed
   CAST(make_timestamp(CAST((b).created AS BIGINT) * 1000000) AS TIMESTAMP) AS charge_created_at -- when it was made
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

@@ -5,7 +5,7 @@ key: [record_id]
 not_null: [record_id, checkout_session_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "customer": "JSON", "client_reference_id": "VARCHAR",
       "subscription": "JSON", "setup_intent": "JSON", "mode": "VARCHAR", "status": "VARCHAR",
@@ -23,7 +23,7 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS checkout_session_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS checkout_session_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).customer, '$.id'), json_extract_string((b).customer, '$')) AS VARCHAR) AS customer_id, -- Stripe customer
   CAST((b).client_reference_id AS VARCHAR) AS client_reference_id, -- the user's own reference
   CAST(coalesce(json_extract_string((b).subscription, '$.id'), json_extract_string((b).subscription, '$')) AS VARCHAR) AS subscription_id, -- subscription it made
@@ -35,4 +35,4 @@ SELECT
   CAST(make_timestamp(CAST((b).created AS BIGINT) * 1000000) AS TIMESTAMP) AS session_created_at, -- when it was opened
   CAST((b).metadata AS VARCHAR) AS metadata -- JSON text of the user's own keys
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

@@ -3,9 +3,10 @@ description: Every Stripe record of a customer, deleted ones as the stub that is
 grain: one row per record
 key: [record_id]
 not_null: [record_id, customer_id, occurred_at, known_at]
+materialized: table  # several models read it, and a body is costly to read
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "email": "VARCHAR", "name": "VARCHAR", "description": "VARCHAR",
       "created": "UINTEGER", "deleted": "BOOLEAN", "default_source": "JSON",
@@ -22,7 +23,7 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS customer_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS customer_id, -- Stripe's id
   CAST((b).email AS VARCHAR) AS email, -- e-mail address
   CAST((b).name AS VARCHAR) AS name, -- name of the person or company
   CAST(make_timestamp(CAST((b).created AS BIGINT) * 1000000) AS TIMESTAMP) AS customer_created_at, -- when the customer was made; NULL for the stub of a deleted one
@@ -30,4 +31,4 @@ SELECT
   CAST(coalesce(json_extract_string((b).invoice_settings.default_payment_method, '$.id'), json_extract_string((b).invoice_settings.default_payment_method, '$'), json_extract_string((b).default_source, '$.id'), json_extract_string((b).default_source, '$')) AS VARCHAR) AS default_payment_method, -- payment method or source charged when the subscription names none
   CAST((b).metadata AS VARCHAR) AS metadata -- JSON text of the user's own keys
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

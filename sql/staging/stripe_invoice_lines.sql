@@ -3,6 +3,7 @@ description: Lines of every Stripe invoice record, of any API version.
 grain: one row per record and line
 key: [record_id, line_no]
 not_null: [record_id, invoice_id, line_no, occurred_at, known_at]
+materialized: table  # a body is costly to read
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
   SELECT record_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at, known_at,
@@ -13,7 +14,7 @@ WITH r AS (  -- from_json reads a body once; a key that is absent or of another 
       "subscription_item_details": {"subscription": "JSON", "proration": "BOOLEAN"},
       "invoice_item_details": {"subscription": "JSON", "proration": "BOOLEAN"}}}]}}') AS b
   FROM raw.stripe
-  WHERE object_type = 'invoice'
+  WHERE object_type = 'invoice' AND object_id IS NOT NULL
 ),
 listed AS (
   SELECT record_id, occurred_at, known_at, (b).id AS invoice_id,

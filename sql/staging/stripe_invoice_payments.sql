@@ -5,7 +5,7 @@ key: [record_id]
 not_null: [record_id, invoice_payment_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "invoice": "JSON", "status": "VARCHAR", "amount_paid": "BIGINT",
       "payment": {"type": "VARCHAR", "charge": "JSON", "payment_intent": "JSON"},
@@ -22,7 +22,7 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS invoice_payment_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS invoice_payment_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).invoice, '$.id'), json_extract_string((b).invoice, '$')) AS VARCHAR) AS invoice_id, -- invoice paid
   CAST((b).status AS VARCHAR) AS status, -- open, paid or canceled
   CAST((b).amount_paid AS BIGINT) AS amount_paid_minor, -- amount paid by it
@@ -31,4 +31,4 @@ SELECT
   CAST(coalesce(json_extract_string((b).payment.payment_intent, '$.id'), json_extract_string((b).payment.payment_intent, '$')) AS VARCHAR) AS payment_intent_id, -- payment intent
   CAST(make_timestamp(CAST((b).status_transitions.paid_at AS BIGINT) * 1000000) AS TIMESTAMP) AS paid_at -- when it was paid
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

@@ -5,7 +5,7 @@ key: [record_id]
 not_null: [record_id, payment_method_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode, previous,
     from_json(object, '{"id": "VARCHAR", "customer": "JSON", "type": "VARCHAR", "created": "UINTEGER"}') AS b
   FROM raw.stripe
@@ -20,10 +20,10 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS payment_method_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS payment_method_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).customer, '$.id'), json_extract_string((b).customer, '$')) AS VARCHAR) AS customer_id, -- customer it is attached to; NULL once detached
   CAST(json_extract_string(r.previous, '$.customer') AS VARCHAR) AS previous_customer_id, -- customer it was attached to before this event
   CAST((b).type AS VARCHAR) AS method_type, -- card, us_bank_account, ...
   CAST(make_timestamp(CAST((b).created AS BIGINT) * 1000000) AS TIMESTAMP) AS method_created_at -- when it was made
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

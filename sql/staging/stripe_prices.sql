@@ -5,7 +5,7 @@ key: [record_id]
 not_null: [record_id, price_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "product": "JSON", "nickname": "VARCHAR", "currency": "VARCHAR",
       "unit_amount": "BIGINT", "amount": "BIGINT", "recurring": {"interval": "VARCHAR",
@@ -22,7 +22,7 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS price_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS price_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).product, '$.id'), json_extract_string((b).product, '$')) AS VARCHAR) AS product_id, -- product it sells
   CAST((b).nickname AS VARCHAR) AS nickname, -- internal name
   CAST(upper((b).currency) AS VARCHAR) AS currency, -- ISO 4217 code
@@ -30,4 +30,4 @@ SELECT
   CAST(coalesce((b).recurring.interval, (b).interval) AS VARCHAR) AS billing_interval, -- day, week, month or year; NULL for one-off prices
   CAST(coalesce((b).recurring.interval_count, (b).interval_count) AS BIGINT) AS interval_count -- intervals between two bills
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

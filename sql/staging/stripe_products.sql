@@ -5,7 +5,7 @@ key: [record_id]
 not_null: [record_id, product_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "name": "VARCHAR", "active": "BOOLEAN", "metadata": "JSON"}') AS b
   FROM raw.stripe
@@ -20,9 +20,9 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS product_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS product_id, -- Stripe's id
   CAST((b).name AS VARCHAR) AS name, -- name shown to customers
   CAST((b).active AS BOOLEAN) AS is_active, -- whether it can still be bought
   CAST((b).metadata AS VARCHAR) AS metadata -- JSON text of the user's own keys
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

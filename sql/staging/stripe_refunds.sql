@@ -5,7 +5,7 @@ key: [record_id]
 not_null: [record_id, refund_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "charge": "JSON", "payment_intent": "JSON", "amount": "BIGINT",
       "currency": "VARCHAR", "status": "VARCHAR", "created": "UINTEGER"}') AS b
@@ -21,7 +21,7 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS refund_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS refund_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).charge, '$.id'), json_extract_string((b).charge, '$')) AS VARCHAR) AS charge_id, -- charge refunded
   CAST(coalesce(json_extract_string((b).payment_intent, '$.id'), json_extract_string((b).payment_intent, '$')) AS VARCHAR) AS payment_intent_id, -- payment intent
   CAST((b).amount AS BIGINT) AS amount_minor, -- amount given back
@@ -29,4 +29,4 @@ SELECT
   CAST((b).status AS VARCHAR) AS status, -- pending, succeeded, failed, canceled; NULL in old shapes, where a refund had always succeeded
   CAST(make_timestamp(CAST((b).created AS BIGINT) * 1000000) AS TIMESTAMP) AS refund_created_at -- when it was made
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

@@ -1,11 +1,11 @@
 /*
-description: Every Stripe record of a setup intent, a payment method stored without a payment.
+description: Every Stripe record of a setup intent, which stores a payment method without a payment.
 grain: one row per record
 key: [record_id]
 not_null: [record_id, setup_intent_id, occurred_at, known_at]
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "customer": "JSON", "payment_method": "JSON", "status": "VARCHAR",
       "created": "UINTEGER"}') AS b
@@ -21,10 +21,10 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS setup_intent_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS setup_intent_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).customer, '$.id'), json_extract_string((b).customer, '$')) AS VARCHAR) AS customer_id, -- Stripe customer
   CAST(coalesce(json_extract_string((b).payment_method, '$.id'), json_extract_string((b).payment_method, '$')) AS VARCHAR) AS payment_method_id, -- payment method stored
   CAST((b).status AS VARCHAR) AS status, -- succeeded once the payment method is stored
   CAST(make_timestamp(CAST((b).created AS BIGINT) * 1000000) AS TIMESTAMP) AS setup_intent_created_at -- when it was begun
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL

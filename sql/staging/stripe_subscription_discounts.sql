@@ -3,12 +3,13 @@ description: Discounts of every Stripe subscription record; a discount that is a
 grain: one row per record and discount
 key: [record_id, discount_no]
 not_null: [record_id, subscription_id, discount_no, occurred_at, known_at]
+materialized: table  # a body is costly to read
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
   SELECT record_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at, known_at,
     from_json(object, '{"id": "VARCHAR", "discount": "JSON", "discounts": ["JSON"]}') AS b
   FROM raw.stripe
-  WHERE object_type = 'subscription'
+  WHERE object_type = 'subscription' AND object_id IS NOT NULL
 ),
 listed AS (  -- both fields can be present: the list wins
   SELECT record_id, occurred_at, known_at, (b).id AS subscription_id, unnest((b).discounts) AS discount,

@@ -3,6 +3,7 @@ description: Items of every Stripe subscription record; records older than items
 grain: one row per record and item
 key: [record_id, item_no]
 not_null: [record_id, subscription_id, item_no, occurred_at, known_at]
+materialized: table  # a body is costly to read
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
   SELECT record_id, kind, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at, known_at,
@@ -10,7 +11,7 @@ WITH r AS (  -- from_json reads a body once; a key that is absent or of another 
       "price": "JSON", "plan": "JSON", "current_period_start": "UINTEGER", "current_period_end": "UINTEGER",
       "current_trial": {"start_date": "UINTEGER", "end_date": "UINTEGER"}}]}}') AS b
   FROM raw.stripe
-  WHERE object_type = 'subscription'
+  WHERE object_type = 'subscription' AND object_id IS NOT NULL
 ),
 listed AS (
   SELECT record_id, kind, occurred_at, known_at, (b).id AS subscription_id, unnest((b).items.data) AS i,

@@ -3,9 +3,10 @@ description: Every Stripe record of a subscription, event or snapshot, of any AP
 grain: one row per record
 key: [record_id]
 not_null: [record_id, subscription_id, occurred_at, known_at]
+materialized: table  # several models read it, and a body is costly to read
 */
 WITH r AS (  -- from_json reads a body once; a key that is absent or of another type is NULL
-  SELECT record_id, kind, event_id, event_type, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
+  SELECT record_id, kind, event_id, event_type, object_id, coalesce(CASE WHEN kind = 'event' THEN created_at ELSE landed_at END, known_at) AS occurred_at,
     known_at, load_order, livemode,
     from_json(object, '{"id": "VARCHAR", "customer": "JSON", "status": "VARCHAR", "created": "UINTEGER",
       "start": "UINTEGER", "start_date": "UINTEGER", "trial_start": "UINTEGER", "trial_end": "UINTEGER",
@@ -26,7 +27,7 @@ SELECT
   CAST(r.known_at AS TIMESTAMP) AS known_at, -- when this could first be known
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
-  CAST((b).id AS VARCHAR) AS subscription_id, -- Stripe's id
+  CAST(r.object_id AS VARCHAR) AS subscription_id, -- Stripe's id
   CAST(coalesce(json_extract_string((b).customer, '$.id'), json_extract_string((b).customer, '$')) AS VARCHAR) AS customer_id, -- Stripe customer
   CAST((b).status AS VARCHAR) AS status, -- status as told; the list is open
   CAST(make_timestamp(CAST(coalesce((b).created, (b).start_date, (b).start) AS BIGINT) * 1000000) AS TIMESTAMP) AS subscription_created_at, -- when the subscription was made
@@ -45,4 +46,4 @@ SELECT
   CAST((b).cancellation_details.reason AS VARCHAR) AS cancel_reason, -- cancellation_requested, payment_failed, payment_disputed
   CAST((b).metadata AS VARCHAR) AS metadata -- JSON text of the user's own keys
 FROM r
-WHERE (b).id IS NOT NULL
+WHERE r.object_id IS NOT NULL
