@@ -18,11 +18,11 @@ WITH features AS (
     t.start_no + u.trial_day - 1 AS day_no,
     t.start_no,
     s.kind, s.card_type, s.plan, s.is_first_trial, s.is_add_on, s.card_on_file, s.ends_no,
-    coalesce(s.cancel_requested, FALSE) AS cancel_requested,
+    s.cancel_requested,
     s.ends_no - (t.start_no + u.trial_day - 1) AS days_left,
     s.ends_no - t.start_no AS trial_length_days,
     s.ends_no - (t.start_no + s.cancel_day - 1) AS cancel_lead_days,
-    coalesce((s.ends_no - (t.start_no + s.cancel_day - 1)) * 24 BETWEEN 0 AND p.cancelled_before_payment_hours, FALSE) AS is_late_cancel,
+    CASE WHEN NOT s.cancel_requested THEN FALSE ELSE (s.ends_no - (t.start_no + s.cancel_day - 1)) * 24 BETWEEN 0 AND p.cancelled_before_payment_hours END AS is_late_cancel,
     CASE WHEN t.converted_known_no <= t.start_no + u.trial_day - 1 THEN t.start_no + u.trial_day - 1 - t.converted_known_no END AS days_since_conversion,
     -- max(2, ceil(length / 5)), the length as known on the day; a trial without an end gets the least
     CASE WHEN s.ends_no - t.start_no > 10 THEN (s.ends_no - t.start_no + 4 - (s.ends_no - t.start_no + 4) % 5) / 5 ELSE 2 END AS quiet_after_days,
@@ -92,9 +92,9 @@ SELECT
   CAST(f.is_add_on AS BOOLEAN) AS is_add_on, -- whether the account was paying at the start
   CAST(f.trial_length_days AS INTEGER) AS trial_length_days, -- days from start to end as known then, NULL for freemium
   CAST(f.days_left AS INTEGER) AS days_left, -- days to the end as known then, negative after it, NULL for freemium
-  CAST(f.cancel_requested AS BOOLEAN) AS cancel_requested, -- whether a cancel request stood at the day's end
+  CAST(f.cancel_requested AS BOOLEAN) AS cancel_requested, -- whether a cancel request stood at the day's end, NULL unknown
   CAST(f.cancel_lead_days AS INTEGER) AS cancel_lead_days, -- days from the standing cancel request to the end, NULL without one
-  CAST(f.is_late_cancel AS BOOLEAN) AS is_late_cancel, -- whether the standing request was made in the last hours before the first payment
+  CAST(f.is_late_cancel AS BOOLEAN) AS is_late_cancel, -- whether the standing request was made in the last hours before the first payment, NULL unknown
   CAST(f.days_since_conversion AS INTEGER) AS days_since_conversion, -- days since the payment became known, NULL before; never for scoring
   CAST(f.undesirable_reason AS VARCHAR) AS undesirable_reason, -- internal, competitor, free_mail, title, test_mode, or NULL
   CAST(f.has_company_domain AS BOOLEAN) AS has_company_domain, -- whether the account's e-mail domain is its own

@@ -122,6 +122,7 @@ def built(made: HardSet) -> Engine:
                     "account_known_no": day_no(trial.start_date),
                 }
                 for trial in made.trials
+                if trial.started_at < clock.as_of
             ],
         },
     )
