@@ -17,7 +17,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from trialwise.errors import ModelError, nearest
-from trialwise.transform.expand import Expansion, expand
+from trialwise.transform.expand import Expansion, expand, lists_used
 
 EXTERNAL_SCHEMAS = ("raw", "config")
 """Tables others fill: `CREATE TABLE` files, for their columns and documentation."""
@@ -173,7 +173,7 @@ def parse_model(name: str, source: str, path: Path, expansion: Expansion | None 
         return Model(name, path, source, header, _table_columns(name, statement), (), kind, None)
     if not isinstance(statement, exp.Query):
         raise ModelError(f"{name}: expected one SELECT, found {statement.key.upper()}")
-    query = expand(statement, expansion or {}, name)
+    query = expand(statement, expansion or {}, name) if lists_used(statement) else statement
     return Model(name, path, source, header, _query_columns(query), reads_of(query, name), kind, query)
 
 
