@@ -125,7 +125,7 @@ def line_of(model: Model, engine_message: str) -> int | None:
     marked = re.search(r"LINE \d+: (.*)\n( *)(\^+)", engine_message)
     if marked is None:
         return None
-    offset = len(marked.group(2)) - len(re.match(r"LINE \d+: ", marked.group(0)).group(0))  # type: ignore[union-attr]
+    offset = len(marked.group(2)) - (marked.start(1) - marked.start())
     word = re.match(r"[\w.]+", marked.group(1)[max(offset, 0) :])
     if word is None:
         return None
