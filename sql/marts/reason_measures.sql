@@ -4,7 +4,7 @@ grain: one row per measure
 key: [measure]
 */
 WITH measures AS (
-    SELECT * FROM (VALUES
+    SELECT v.measure, v.phrase FROM (VALUES
         ('active_days_3d', 'active days of the last 3'),
         ('active_days_7d', 'active days of the last 7'),
         ('active_days_14d', 'active days of the last 14'),

@@ -29,7 +29,7 @@ rules AS (
     SELECT d.trial_id, d.account_key, d.trial_day, d.activity_date, r.rule AS part, r.axis, r.score_group, r.ordinal,
         r.milestone, coalesce(r.condition, r.milestone) AS trigger_text,
         CASE r.rule WHEN 'each_rule' THEN d.each_rule_points ELSE 0 END AS points,
-        CAST(CASE r.milestone WHEN 'each_milestone' THEN d.each_milestone_on ELSE NULL END AS DATE) AS reached_on
+        CAST(CASE r.milestone WHEN 'each_milestone' THEN d.each_milestone_on END AS DATE) AS reached_on
     FROM present AS d
     CROSS JOIN config.score_rules AS r
 ),

@@ -45,8 +45,8 @@ numbers AS (
             WHEN 'quiet_days' THEN y.quiet_days WHEN 'days_left' THEN y.days_left WHEN 'percentile' THEN y.percentile
             WHEN 'usage_intensity_hundredths' THEN y.usage_intensity_hundredths / 100.0
             WHEN 'emails_clicked' THEN y.emails_clicked WHEN 'emails_replied' THEN y.emails_replied END AS typical,
-        CASE c.milestone WHEN 'each_milestone' THEN y.each_milestone_share ELSE NULL END AS reached_share,
-        CASE c.part WHEN 'each_rule' THEN y.each_rule_usual ELSE NULL END AS rule_share
+        CASE c.milestone WHEN 'each_milestone' THEN y.each_milestone_share END AS reached_share,
+        CASE c.part WHEN 'each_rule' THEN y.each_rule_usual END AS rule_share
     FROM chosen AS c
     JOIN intermediate.trial_days AS d ON d.trial_id = c.trial_id AND d.trial_day = c.trial_day
     LEFT JOIN marts.typical_days AS y ON y.kind = d.kind AND y.trial_day = d.trial_day

@@ -29,7 +29,7 @@ origins AS (
 ),
 placed AS ( -- conversion against every other end; only what is pending is censored
     SELECT p.period_start, p.period_end, o.origin, t.split_value, t.is_counted, j.kind,
-        extract(epoch FROM (CASE j.kind WHEN 1 THEN t.converted_at WHEN 0 THEN s.as_of
+        extract(EPOCH FROM (CASE j.kind WHEN 1 THEN t.converted_at WHEN 0 THEN s.as_of
             ELSE least(coalesce(CASE WHEN t.outcome IN ('cancelled', 'converted_free') THEN t.outcome_at END, t.deadline_at),
                 t.deadline_at) END
             - CASE o.origin WHEN 'from_start' THEN t.started_at ELSE t.over_at END)) / 86400.0 AS elapsed

@@ -63,8 +63,8 @@ placed AS (
 spine AS (
     SELECT p.period_start, p.period_end, v.split_value
     FROM periods AS p
-    CROSS JOIN (SELECT DISTINCT CASE WHEN CAST($split_label AS VARCHAR) IS NOT NULL THEN t.split_value END AS split_value
-        FROM settings AS s LEFT JOIN trials AS t ON TRUE) AS v
+    CROSS JOIN (SELECT t.split_value FROM trials AS t WHERE CAST($split_label AS VARCHAR) IS NOT NULL
+        UNION SELECT CAST(NULL AS VARCHAR) AS split_value WHERE CAST($split_label AS VARCHAR) IS NULL) AS v
 ),
 counted AS (
     SELECT s.period_start, s.period_end, s.split_value,
@@ -79,7 +79,7 @@ counted AS (
 endings AS ( -- Aalen-Johansen: conversion against every other end; only what is pending is censored
     SELECT a.period_start, a.split_value,
         CASE WHEN a.is_hit THEN 1 WHEN a.is_pending THEN 0 ELSE 2 END AS kind,
-        extract(epoch FROM (CASE WHEN a.is_hit THEN a.hit_at WHEN a.is_pending THEN a.as_of
+        extract(EPOCH FROM (CASE WHEN a.is_hit THEN a.hit_at WHEN a.is_pending THEN a.as_of
             WHEN a.hit_at <= a.limit_at THEN a.hit_at
             WHEN a.outcome IN ('cancelled', 'converted_free') THEN least(a.outcome_at, a.limit_at)
             ELSE a.limit_at END) - a.origin_at) AS elapsed

@@ -34,7 +34,8 @@ appearances AS ( -- the day on which a trial stands above or below the line of i
     UNION ALL
     SELECT t.*, t.outcome_date AS day, FALSE AS above, TRUE AS below
     FROM trials AS t -- a trial that is only paused has not ended
-    WHERE $definition = 'rolling_ended' AND (t.outcome IN ('cancelled', 'expired', 'payment_failed')
+    WHERE $definition = 'rolling_ended'
+        AND (t.outcome IN ('cancelled', 'expired', 'payment_failed')
         OR (t.outcome = 'no_payment_method' AND (t.is_inferred OR t.ended_at IS NOT NULL)))
     UNION ALL
     SELECT t.*, t.start_date AS day, FALSE AS above, TRUE AS below

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trialwise.delivery.reader import Reader
-from trialwise.delivery.trials import TRIAL_COLUMNS, with_nested
+from trialwise.delivery.trials import of_account
 from trialwise.errors import NotFoundError
 
 if TYPE_CHECKING:
     import polars as pl
 
 _PROFILE = "SELECT * FROM marts.accounts WHERE account_id = $account_id"
-_TRIALS = "SELECT * FROM marts.trials WHERE account_id = $account_id ORDER BY started_at, trial_id"
 _TIMELINE = """
 SELECT t.at, t.kind, t.text, t.source_id FROM marts.account_timeline AS t
 WHERE t.account_id = $account_id
@@ -61,8 +60,8 @@ def account(reader: Reader, account_id: str) -> Account:
     profile = reader.frame(_PROFILE, wanted)
     if profile.height == 0:
         raise unknown(reader, "account", account_id)
-    trials = with_nested(reader, reader.frame(_TRIALS, wanted), every=True).select(TRIAL_COLUMNS)
-    return Account(profile.row(0, named=True), trials, reader.frame(_TIMELINE, wanted), reader.frame(_DAYS, wanted))
+    timeline, days = reader.frame(_TIMELINE, wanted), reader.frame(_DAYS, wanted)
+    return Account(profile.row(0, named=True), of_account(reader, account_id), timeline, days)
 
 
 def unknown(reader: Reader, what: str, identifier: str) -> NotFoundError:

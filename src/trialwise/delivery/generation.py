@@ -39,7 +39,7 @@ ALWAYS = ("intermediate.trial_days",)
 _NUMBER = re.compile(r"(\d{6,})\.duckdb")
 _ALIAS = "generation_being_written"
 _NUMBERED = "CREATE TABLE generation_being_written.main.generation AS SELECT CAST($number AS BIGINT) AS number"
-_TABLES = "SELECT concat(table_schema, '.', table_name) FROM information_schema.tables"
+_TABLES = "SELECT concat(schema_name, '.', table_name) FROM duckdb_tables() WHERE database_name = current_database()"
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,8 @@ def write_generation(store: Engine, path: Path, tables: Mapping[str, str], *, nu
     try:
         for name, description in chosen.items():
             _copy(store, name, description)
+        if chosen.keys() >= trial_rows.ROWS_NEED:
+            store.execute(trial_rows.BUILD_ROWS)
         store.execute(_NUMBERED, {"number": number})
         store.execute(f"CHECKPOINT {_ALIAS}")
     finally:

@@ -49,7 +49,7 @@ def leads(reader: Reader, name: str, *, limit: int | None = None) -> pl.DataFram
         frame = frame.head(limit)
     if "trial_id" not in frame.columns:
         return frame
-    frame = with_nested(reader, frame, every=True)
+    frame = with_nested(reader, frame)
     contract = [column for column in TRIAL_COLUMNS if column in frame.columns]
     return frame.select(*contract, *(column for column in frame.columns if column not in contract))
 

@@ -26,8 +26,8 @@ _SHORT = {"account_id", "usage_band", "unit", "is_final", "kind", "axis", "cause
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 TRIAL_TABLE = (
-    "account_id", "account_name", "outcome", "trial_day", "ends_at", "converted_at", "usage_band", "score", "contact_email",
-    "reasons",
+    "account_id", "account_name", "outcome", "trial_day", "ends_at", "converted_at", "usage_band", "score",
+    "contact_email", "reasons",
 )  # fmt: skip
 METRIC_TABLE = (
     "definition", "period_start", "period_end", "split_value", "numerator", "denominator", "pending", "excluded",

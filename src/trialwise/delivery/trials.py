@@ -21,33 +21,53 @@ TRIAL_COLUMNS = (
 )  # fmt: skip
 """The contract; a change is a breaking change."""
 
-_TRIALS = """
-SELECT t.trial_id, t.account_id, t.account_name, t.kind, t.source, t.trial_number, t.is_first_trial, t.is_add_on,
-    t.started_at, t.ends_at, t.original_ends_at, t.outcome, t.outcome_at, t.converted_at, t.link, t.settlement,
-    t.amount_minor, t.currency, t.card_status, t.plan, t.channel, t.signed_up_at, t.stripe_customer_id,
-    t.contact_name, t.contact_email, t.contact_title, t.owner, t.stage, t.lead_status, t.trial_day,
-    t.active_days_7d, t.active_days_14d, t.active_days_28d, t.current_streak_days, t.longest_streak_days,
-    t.value_events_7d, t.features_used, t.last_active_at, t.usage_intensity, t.usage_band, t.score, t.probability,
-    t.scored_by, t.history
+ROWS_NEED = frozenset({"marts.trials", "marts.trial_segments", "marts.trial_reasons", "marts.segments"})
+BUILD_ROWS = """
+CREATE TABLE generation_being_written.main.trial_rows AS
+WITH segments AS (
+    SELECT s.trial_id, list(s.segment ORDER BY g.ordinal) AS keys
+    FROM marts.trial_segments AS s
+    JOIN marts.segments AS g ON g.segment = s.segment
+    GROUP BY s.trial_id
+),
+reasons AS (
+    SELECT r.trial_id, list({'key': r.key, 'text': r.text, 'value': r.value, 'typical': r.typical, 'points': r.points}
+        ORDER BY r.rank) AS items
+    FROM marts.trial_reasons AS r
+    GROUP BY r.trial_id
+)
+SELECT t.is_active, t.trial_id, t.account_id, t.account_name, t.kind, t.source, t.trial_number, t.is_first_trial,
+    t.is_add_on, t.started_at, t.ends_at, t.original_ends_at, t.outcome, t.outcome_at, t.converted_at, t.link,
+    t.settlement, t.amount_minor, t.currency, t.card_status, t.plan, t.channel, t.signed_up_at, t.stripe_customer_id,
+    t.contact_name, t.contact_email, t.contact_title, t.owner, t.stage, t.lead_status, t.trial_day, t.active_days_7d,
+    t.active_days_14d, t.active_days_28d, t.current_streak_days, t.longest_streak_days, t.value_events_7d,
+    t.features_used, t.last_active_at, t.usage_intensity, t.usage_band, t.score, t.probability, t.scored_by,
+    coalesce(s.keys, []) AS segments, coalesce(r.items, []) AS reasons, t.history
 FROM marts.trials AS t
-WHERE (t.is_active OR $every) AND (CAST($segment AS VARCHAR) IS NULL
-    OR t.trial_id IN (SELECT s.trial_id FROM marts.trial_segments AS s WHERE s.segment = $segment))
+LEFT JOIN segments AS s ON s.trial_id = t.trial_id
+LEFT JOIN reasons AS r ON r.trial_id = t.trial_id
+ORDER BY t.is_active DESC, t.ends_at NULLS LAST, t.trial_id
+"""
+"""The trials of a generation ready to be read: nested, and the running ones together, so that a listing of them
+touches nothing else. Run on the store while the generation is being written."""
+
+_ROWS = """
+SELECT t.* EXCLUDE (is_active)
+FROM main.trial_rows AS t
+WHERE (t.is_active OR $every) AND (CAST($segment AS VARCHAR) IS NULL OR list_contains(t.segments, $segment))
 ORDER BY t.ends_at NULLS LAST, t.trial_id
 LIMIT $limit
 """
-_SEGMENTS = """
-SELECT s.trial_id, list(s.segment ORDER BY g.ordinal) AS segments
-FROM marts.trial_segments AS s
-JOIN marts.segments AS g ON g.segment = s.segment
-WHERE s.is_active OR $every
-GROUP BY s.trial_id
+_NESTED = """
+SELECT t.trial_id, t.segments, t.reasons
+FROM main.trial_rows AS t
+WHERE t.trial_id IN (SELECT unnest(CAST($trial_ids AS VARCHAR[])))
 """
-_REASONS = """
-SELECT r.trial_id, list({'key': r.key, 'text': r.text, 'value': r.value, 'typical': r.typical, 'points': r.points}
-    ORDER BY r.rank) AS reasons
-FROM marts.trial_reasons AS r
-WHERE r.is_active OR $every
-GROUP BY r.trial_id
+_OF_ACCOUNT = """
+SELECT t.* EXCLUDE (is_active)
+FROM main.trial_rows AS t
+WHERE t.account_id = $account_id
+ORDER BY t.started_at, t.trial_id
 """
 _KNOWN_SEGMENTS = "SELECT segment FROM marts.segments ORDER BY ordinal"
 _NO_LIMIT = 2**62
@@ -66,19 +86,15 @@ def trials(
         if segment not in known:
             raise NotFoundError(f"no segment '{segment}'{nearest(segment, known)}", f"Segments: {', '.join(known)}.")
     asked = {"every": every, "segment": segment, "limit": _NO_LIMIT if limit is None else limit}
-    frame = reader.frame(_TRIALS, asked)
-    return with_nested(reader, frame, every=every).select(TRIAL_COLUMNS)
+    return reader.frame(_ROWS, asked)
 
 
-def with_nested(reader: Reader, frame: pl.DataFrame, *, every: bool) -> pl.DataFrame:
+def of_account(reader: Reader, account_id: str) -> pl.DataFrame:
+    """The trials of one account, oldest first, with exactly TRIAL_COLUMNS."""
+    return reader.frame(_OF_ACCOUNT, {"account_id": account_id})
+
+
+def with_nested(reader: Reader, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame`, which has trial_id, with the columns segments and reasons; empty lists where there are none."""
-    import polars as pl
-
-    found = frame
-    for sql, column in ((_SEGMENTS, "segments"), (_REASONS, "reasons")):
-        nested = reader.frame(sql, {"every": every})
-        empty = pl.lit([], dtype=nested.schema[column])
-        found = found.join(nested, on="trial_id", how="left", maintain_order="left").with_columns(
-            pl.col(column).fill_null(empty)
-        )
-    return found
+    nested = reader.frame(_NESTED, {"trial_ids": frame["trial_id"].to_list()})
+    return frame.join(nested, on="trial_id", how="left", maintain_order="left")
