@@ -2,14 +2,15 @@
 description: >
   History of every declared attribute of an account: traits of group calls (subject account) and of identify calls of its people (subject
   user), as announced. A value that says nothing new is left out: equal to the one before it and known no earlier. The attribute `channel`
-  is always there, once: the first touch, by the instant it was known. Traits set to null or absent say nothing.
+  is always there: the first touch known, until a channel is said in so many words; of these the first known, for good. Traits set to null
+  or absent say nothing.
 grain: one row per account, attribute and announced change
 key: [account_key, attribute, occurred_at, known_at, value]
 not_null: [account_key, attribute, value, occurred_at, known_at, known_date]
 */
 WITH calls AS (
   SELECT
-    i.kind, i.user_key, i.occurred_at, i.channel, CAST(i.traits AS JSON) AS body,
+    i.kind, i.user_key, i.occurred_at, i.channel, i.touch, CAST(i.traits AS JSON) AS body,
     CASE WHEN i.account_key <> 0 THEN i.account_key ELSE l.account_key END AS announced_key,
     greatest(i.known_at, CASE WHEN i.account_key <> 0 THEN i.known_at ELSE coalesce(l.known_at, i.known_at) END) AS known_at,
     greatest(i.known_date, CASE WHEN i.account_key <> 0 THEN i.known_date ELSE coalesce(l.known_date, i.known_date) END) AS known_date
@@ -23,7 +24,7 @@ WITH calls AS (
 
 placed AS (
   SELECT
-    k.kind, k.occurred_at, k.channel, k.body,
+    k.kind, k.occurred_at, k.channel, k.touch, k.body,
     coalesce(m.account_key, k.announced_key) AS account_key,
     greatest(k.known_at, coalesce(m.known_at, k.known_at)) AS known_at,
     greatest(k.known_date, coalesce(m.known_date, k.known_date)) AS known_date
@@ -33,10 +34,12 @@ placed AS (
 ),
 
 touches AS (
-  SELECT p.account_key, p.channel, p.occurred_at, p.known_at, p.known_date,
-    row_number() OVER (PARTITION BY p.account_key ORDER BY p.known_at, p.occurred_at, p.channel) AS place
+  SELECT
+    p.account_key, coalesce(p.channel, p.touch) AS channel, p.occurred_at, p.known_at, p.known_date, p.channel IS NOT NULL AS is_said,
+    row_number() OVER (PARTITION BY p.account_key, p.channel IS NOT NULL ORDER BY p.known_at, p.occurred_at, coalesce(p.channel, p.touch)) AS place,
+    min(CASE WHEN p.channel IS NOT NULL THEN p.known_at END) OVER (PARTITION BY p.account_key) AS said_at
   FROM placed AS p
-  WHERE p.channel IS NOT NULL
+  WHERE coalesce(p.channel, p.touch) IS NOT NULL
 ),
 
 announced AS (
@@ -64,7 +67,7 @@ history AS (
   UNION ALL
   SELECT t.account_key, 'channel' AS attribute, t.channel AS value, t.occurred_at, t.known_at, t.known_date
   FROM touches AS t
-  WHERE t.place = 1
+  WHERE t.place = 1 AND (t.is_said OR t.said_at IS NULL OR t.known_at < t.said_at)
 )
 
 SELECT

@@ -1,7 +1,7 @@
 /*
 description: >
   Accounts seen by the cut, merged ones under the survivor: name, domain, owner, channel, sign-up, whom to call, and why an account is no
-  prospect. Name, domain and owner are the latest said; the channel is the first touch.
+  prospect. Name, domain and owner are the latest said; the channel is the one said first, else the first touch.
 grain: one row per account
 key: [account_key]
 not_null: [account_key, account_id]
@@ -128,7 +128,7 @@ SELECT
   CAST(d.name AS VARCHAR) AS account_name, -- latest name said by a group call, else by its Stripe customer
   CAST(coalesce(d.own_domain, CASE WHEN coalesce(m.free_mail, 0) = 0 THEN nullif(split_part(d.contact_email, '@', 2), '') END) AS VARCHAR) AS domain, -- its domain: said, else of the contact's address unless that is free mail
   CAST(d.owner AS VARCHAR) AS owner, -- sales person it belongs to, latest said by a trait or a sales action
-  CAST(d.channel AS VARCHAR) AS channel, -- how it came, by its first known touch
+  CAST(d.channel AS VARCHAR) AS channel, -- how it came: as said, else by its first known touch
   CAST(d.signed_up_at AS TIMESTAMP) AS signed_up_at, -- createdAt of its group trait or first time seen, whichever is earlier
   CAST(d.contact_user_key AS INTEGER) AS contact_user_key, -- person sales should call; NULL when only billing knows an address
   CAST(d.contact_name AS VARCHAR) AS contact_name, -- name of the person

@@ -67,7 +67,7 @@ SELECT
   CAST(v.account_key AS INTEGER) AS account_key, -- its account
   CAST(v.k_from AS INTEGER) AS k_from, -- first trial day the values hold
   CAST(v.k_to AS INTEGER) AS k_to, -- last trial day they hold
-  CAST(max(CASE WHEN v.attribute = 'channel' THEN v.value END) AS VARCHAR) AS channel, -- how the account came, by its first known touch
+  CAST(max(CASE WHEN v.attribute = 'channel' THEN v.value END) AS VARCHAR) AS channel, -- how the account came, as said, else by its first known touch
   CAST(TRY_CAST(max(CASE WHEN v.attribute = 'each_attribute' THEN v.value END) AS each_attribute_type) AS each_attribute_type) AS each_attribute -- value of the attribute as of the day; NULL where the text does not fit the declared type
 FROM valid AS v
 GROUP BY v.trial_id, v.account_key, v.k_from, v.k_to

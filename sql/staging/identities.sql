@@ -40,8 +40,8 @@ SELECT
   CAST(nullif(split_part(replace(replace(replace(e.site, 'https://', ''), 'http://', ''), 'www.', ''), '/', 1), '') AS VARCHAR) AS domain, -- host of trait domain or website
   CAST(coalesce(e.body ->> '$.owner', e.body ->> '$.account_owner', e.body ->> '$.accountOwner', e.body ->> '$.owner_email') AS VARCHAR) AS owner, -- sales person the account belongs to
   CAST(TRY_CAST(e.created_text AS TIMESTAMPTZ) AT TIME ZONE 'UTC' AS TIMESTAMP) AS created_at, -- trait createdAt: when the user or account was made, UTC
+  CAST(nullif(lower(trim(coalesce(e.body ->> '$.channel', e.body ->> '$.acquisition_channel'))), '') AS VARCHAR) AS channel, -- how they came, said in so many words
   CAST(CASE
-    WHEN coalesce(e.body ->> '$.channel', e.body ->> '$.acquisition_channel') IS NOT NULL THEN lower(coalesce(e.body ->> '$.channel', e.body ->> '$.acquisition_channel'))
     WHEN e.medium IN ('cpc', 'ppc', 'paid', 'paidsearch', 'paid_search', 'sem', 'display', 'cpm', 'paid_social') THEN 'paid'
     WHEN e.medium IN ('email', 'newsletter') THEN 'email'
     WHEN e.medium IN ('social', 'organic_social') THEN 'social'
@@ -52,6 +52,6 @@ SELECT
     WHEN e.referrer LIKE '%linkedin.%' OR e.referrer LIKE '%facebook.%' OR e.referrer LIKE '%twitter.%' OR e.referrer LIKE '%//t.co/%' OR e.referrer LIKE '%reddit.%' THEN 'social'
     WHEN e.referrer LIKE '%$direct%' THEN 'direct'
     WHEN e.referrer <> '' THEN 'referral'
-  END AS VARCHAR) AS channel, -- how they came: trait channel, else by utm_medium and utm_source, else by referrer
+  END AS VARCHAR) AS touch, -- how they came, told by utm_medium and utm_source, else by referrer
   CAST(e.traits AS VARCHAR) AS traits -- JSON text of all traits as sent
 FROM extracted AS e
