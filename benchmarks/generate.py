@@ -22,6 +22,8 @@ TRIAL = timedelta(days=14)
 EVENTS_PER_ACCOUNT = 100
 DUPLICATES = 0.02
 LATE = 0.01
+SITTING = 6
+"""Events of one user within minutes: people come for a while, so a day of use holds several."""
 SKEW = 2.5
 """Account rank = accounts * u ** SKEW, u uniform: the density falls with rank ** -0.6."""
 
@@ -43,11 +45,13 @@ CREATE OR REPLACE TABLE events AS
 WITH drawn AS (
     SELECT
         range AS n,
-        (CAST(floor($accounts * pow(uniform(range, 0), $skew)) AS BIGINT) * 1000003 + 17) % $accounts AS account,
-        uniform(range, 1) AS user_draw,
+        -- a prime scatters the busy accounts over the numbers
+        (CAST(floor($accounts * pow(uniform(range // $sitting, 0), $skew)) AS BIGINT) * 1000003 + 17)
+            % $accounts AS account,
+        uniform(range // $sitting, 1) AS user_draw,
         uniform(range, 2) AS event_draw,
         uniform(range, 3) AS rare_draw,
-        pow(uniform(range, 4), 1.7) AS since_start
+        pow(uniform(range // $sitting, 4), 1.7) AS since_start
     FROM range($events)
 ), timed AS (
     SELECT
@@ -58,15 +62,16 @@ WITH drawn AS (
             ELSE $names[1 + CAST(floor(event_draw * event_draw * len($names)) AS INTEGER)] END AS event,
         $opened + to_microseconds(CAST(
             (uniform(-1 - account, 6) + (1 - uniform(-1 - account, 6)) * since_start)
-            * ($days * 86400e6 - 600e6) AS BIGINT
+            * ($days * 86400e6 - 3600e6) + (n % $sitting) * 100e6 + 60e6 * uniform(n, 11) AS BIGINT
         )) AS occurred_at
     FROM drawn
 ), sent AS (
     SELECT
         *,
-        CASE WHEN uniform(n, 7) < $late
+        CASE WHEN uniform(n // $sitting, 7) < $late
             THEN least(
-                occurred_at + to_seconds(CAST(86400 * (1 + 29 * uniform(n, 8)) AS BIGINT)), $as_of - INTERVAL 1 SECOND
+                occurred_at + to_seconds(CAST(86400 * (1 + 29 * uniform(n // $sitting, 8)) AS BIGINT)),
+                $as_of - INTERVAL 1 SECOND
             )
             ELSE occurred_at + to_milliseconds(CAST(5000 * uniform(n, 8) AS BIGINT)) END AS received_at
     FROM timed
@@ -154,6 +159,7 @@ def _parameters(events: int, accounts: int, seed: int) -> dict[str, object]:
         "events": events,
         "accounts": accounts,
         "skew": SKEW,
+        "sitting": SITTING,
         "seed": str(seed),
         "days": DAYS,
         "late": LATE,
@@ -173,7 +179,7 @@ def stripe_lines(starts: list[float], seed: int) -> Iterator[str]:
     rng = Random(seed)
     clock = int(AS_OF.timestamp())
     for number, share in enumerate(starts):
-        at = int(OPENED.timestamp() + share * (DAYS * 86_400 - 600))
+        at = int(OPENED.timestamp() + share * (DAYS * 86_400 - 3_600))
         end = at + int(TRIAL.total_seconds())
         customer, subscription = f"cus_{number:010d}", f"sub_{number:010d}"
         pays, card = rng.random() < 0.2, rng.random() < 0.4
