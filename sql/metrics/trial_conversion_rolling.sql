@@ -28,7 +28,7 @@ trials AS (
     WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
 ),
 appearances AS ( -- the day on which a trial stands above or below the line of its definition
-    SELECT t.*, t.converted_date AS day, NOT ($net AND t.is_refunded) AS above, $definition = 'rolling_ended' AS below
+    SELECT t.*, t.converted_date AS day, (NOT $net OR NOT t.is_refunded) AS above, $definition = 'rolling_ended' AS below
     FROM trials AS t
     WHERE t.outcome IN ('converted', 'converted_late')
     UNION ALL

@@ -167,3 +167,10 @@ def test_a_reader_can_change_nothing_and_read_no_file(store: Engine, tmp_path: P
     with pytest.raises(EngineError, match="disabled"):
         results.reader.engine.rows("SELECT * FROM read_text('/etc/hostname')")
     results.close()
+
+
+def test_only_tables_of_the_store_itself_are_published(store: Engine, tmp_path: Path) -> None:
+    other = tmp_path / "other.duckdb"
+    store.execute(f"ATTACH '{other}' AS other")
+    store.execute("CREATE SCHEMA other.intermediate; CREATE TABLE other.intermediate.trial_days AS SELECT 1 AS x")
+    assert publish(store, tmp_path / "published", TABLES) == 1
