@@ -33,13 +33,16 @@ numbered AS (
 ),
 joined AS (
   SELECT subscription_id, ordinal, min(spell_no) AS first_spell_no, max(spell_no) AS last_spell_no,
-    sum(extension_count) + count(spell_no) - 1 AS extension_count, sum(shortened_count) AS shortened_count, min(history) AS best_history
+    sum(extension_count) + count(spell_no) - 1 AS extension_count, sum(shortened_count) AS shortened_count,
+    sum(CASE WHEN is_ended_early THEN 1 ELSE 0 END) AS early_count, min(history) AS best_history
   FROM numbered
   GROUP BY subscription_id, ordinal
 ),
 trials AS (
   SELECT j.subscription_id, j.ordinal, 'trial' AS kind, a.customer_id, a.started_at, a.original_ends_at, z.ends_at, z.is_ended_early, z.left_at, z.left_status,
-    a.first_version_no, z.last_version_no, j.extension_count, j.shortened_count, j.best_history AS history, a.known_at
+    a.first_version_no, z.last_version_no, j.extension_count,
+    j.shortened_count + j.early_count - CASE WHEN z.is_ended_early THEN 1 ELSE 0 END AS shortened_count,  -- what came before a re-entry was not paid
+    j.best_history AS history, a.known_at
   FROM joined AS j
   INNER JOIN numbered AS a ON a.subscription_id = j.subscription_id AND a.spell_no = j.first_spell_no
   INNER JOIN numbered AS z ON z.subscription_id = j.subscription_id AND z.spell_no = j.last_spell_no

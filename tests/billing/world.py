@@ -1,4 +1,4 @@
-"""Stripe payloads and Segment calls as raw tables, with the shipped models from staging to the trials on top of them."""
+"""Stripe payloads and Segment calls as raw tables, the shipped models from staging to the trials on top of them."""
 
 from __future__ import annotations
 
@@ -197,6 +197,6 @@ def _settings(engine: Engine, clock: Clock, parameters: Json) -> None:
     engine.append("config.calendar", calendar(clock.timezone, dt.date(2028, 12, 31)))
     row = {key: value for key, value in {**parameter_row(Config()), **parameters}.items() if value is not None}
     engine.append("config.parameters", pl.DataFrame([row]))
-    now = {"as_of": clock.as_of, "known_at": clock.known_at, "as_of_date": clock.as_of_date}
+    now: dict[str, Any] = {"as_of": clock.as_of, "known_at": clock.known_at, "as_of_date": clock.as_of_date}
     now |= {"as_of_no": (clock.as_of_date - EPOCH).days, "is_day_complete": clock.is_day_complete}
     engine.append("config.clock", pl.DataFrame([now]))
