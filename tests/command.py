@@ -32,12 +32,12 @@ def run(*arguments: str | Path, code: int = 0) -> Ran:
     """Run `trialwise ARGUMENTS` and expect its exit code."""
     out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
     found = 0
-    with patch.object(sys, "argv", ["trialwise", *map(str, arguments)]), patch.object(sys, "stdout", out):
-        with patch.object(sys, "stderr", err):
-            try:
-                cli.main()
-            except SystemExit as stopped:
-                found = stopped.code if isinstance(stopped.code, int) else 1
+    words = ["trialwise", *map(str, arguments)]
+    with patch.object(sys, "argv", words), patch.object(sys, "stdout", out), patch.object(sys, "stderr", err):
+        try:
+            cli.main()
+        except SystemExit as stopped:
+            found = stopped.code if isinstance(stopped.code, int) else 1
     texts = []
     for stream in (out, err):
         stream.flush()

@@ -27,3 +27,13 @@ def need(path: Path, how: str) -> Path:
     if os.environ.get("CI_STRICT") == "1":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo company, imported, refreshed and published; for reading alone."""
+    from tests.command import run
+
+    folder = tmp_path_factory.mktemp("company") / "demo"
+    run("demo", folder, "--trials", "240", "--events", "9000")
+    return folder

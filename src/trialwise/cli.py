@@ -118,15 +118,21 @@ def _examples(*lines: str) -> str:
     return "Examples:\n\n" + "\n\n".join(f"    {line}" for line in lines)
 
 
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from trialwise import __version__
 
         sys.stdout.write(f"trialwise {__version__}\n")
         raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """The open PQL metrics engine: which trials use the product in earnest, and what the conversion rate truly is."""
 
 
 @app.command(epilog=_examples("trialwise init acme", "trialwise init acme --from events.ndjson.gz"))

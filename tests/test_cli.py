@@ -1,0 +1,320 @@
+"""Commands as a user types them, on the small demo company."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import trialwise
+from tests.command import run, write_lines
+from trialwise.delivery.metrics import METRIC_COLUMNS
+from trialwise.delivery.trials import TRIAL_COLUMNS
+
+
+def test_help_needs_less_than_a_third_of_a_cpu_second() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shown = subprocess.run([sys.executable, "-m", "trialwise", "--help"], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert "metrics" in shown.stdout
+    heavy = "('duckdb', 'polars', 'stripe', 'sqlglot', 'pydantic')"
+    loaded = f"import sys; import trialwise.cli; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        spent < 3.0
+    )  # the budget is 0.3 s; a loaded machine gets ten times that, the imports above are the real guard
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    for command in (
+        "init", "demo", "import events", "import stripe", "refresh", "trials", "segments", "segments preview", "leads",
+        "metrics", "account", "explain", "quarantine list", "quarantine show", "quarantine retry", "lint", "docs",
+        "doctor", "sql",
+    ):  # fmt: skip
+        shown = run(*command.split(), "--help")
+        assert f"trialwise {command}" in shown.out, command
+
+
+def test_version_and_wrong_usage() -> None:
+    assert run("--version").out == f"trialwise {trialwise.__version__}\n"
+    run("refresh", "--nonsense", code=2)
+    assert run("trials", "-C", "/nonexistent", code=1).err.startswith("trialwise: no folder /nonexistent")
+
+
+def test_trials_have_the_columns_of_the_contract_in_every_format(company: Path, tmp_path: Path) -> None:
+    rows = run("trials", "--all", "-f", "json", "-C", company).rows()
+    assert list(rows[0]) == list(TRIAL_COLUMNS)
+    csv_file, parquet_file = tmp_path / "t.csv", tmp_path / "t.parquet"
+    run("trials", "--all", "-f", "csv", "-o", csv_file, "-C", company)
+    run("trials", "--all", "-f", "parquet", "-o", parquet_file, "-C", company)
+    assert pl.read_csv(csv_file, infer_schema=False)["trial_id"].to_list() == [row["trial_id"] for row in rows]
+    frame = pl.read_parquet(parquet_file)
+    assert frame.columns == list(TRIAL_COLUMNS)
+    assert frame.schema["segments"] == pl.List(pl.String)
+    assert frame["segments"].to_list() == [row["segments"] for row in rows]
+
+
+def test_stdout_carries_data_alone_and_messages_go_to_stderr(company: Path) -> None:
+    ran = run("trials", "-f", "csv", "-C", company)
+    assert ran.out.startswith("trial_id,account_id,")
+    assert ran.err.startswith("as of 2026-03-31 09:00Z")
+
+
+def test_a_segment_of_trials_is_its_live_members(company: Path) -> None:
+    sizes = {row["segment"]: row["live_trials"] for row in run("segments", "-f", "json", "-C", company).rows()}
+    chosen = max(sizes, key=lambda key: sizes[key])
+    members = run("trials", "--segment", chosen, "-f", "json", "-C", company).rows()
+    assert len(members) == sizes[chosen] > 0
+    assert all(chosen in row["segments"] for row in members)
+    assert "did you mean" in run("trials", "--segment", chosen + "x", "-C", company, code=1).err
+
+
+def test_preview_counts_what_a_condition_holds_for(company: Path) -> None:
+    ran = run("segments", "preview", "active_days_7d >= 2 AND NOT card_on_file", "-f", "json", "-C", company)
+    live = run("trials", "-f", "json", "-C", company).rows()
+    wanted = {row["trial_id"] for row in live if (row["active_days_7d"] or 0) >= 2 and row["card_status"] == "none"}
+    assert {row["trial_id"] for row in ran.rows()} == wanted
+    assert f"{len(wanted)} of {len(live)} trials" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("actve_days_7d >= 2", "did you mean 'active_days_7d'"),
+        ("usage_band > 3", "usage_band"),
+        ("active_days_7d + 1", "expected a yes or no"),
+        ("trial_id IN (SELECT trial_id FROM marts.trials)", "SELECT"),
+        ("read_text('/etc/passwd') = 'x'", "read_text"),
+        ("active_days_7d >= 2; DROP TABLE x", "one"),
+        ("", ""),
+    ],
+)
+def test_a_condition_that_cannot_be_is_refused_with_its_place(company: Path, condition: str, message: str) -> None:
+    assert message in run("segments", "preview", condition, "-C", company, code=1).err
+
+
+def test_metrics_have_the_columns_of_the_contract(company: Path) -> None:
+    for name in (
+        "trial_conversion",
+        "new_trials",
+        "active_trials",
+        "trial_outcomes",
+        "time_to_convert",
+        "pql_conversion",
+        "stickiness",
+    ):
+        rows = run("metrics", name, "-f", "json", "-C", company).rows()
+        assert list(rows[0]) == list(METRIC_COLUMNS), name
+        assert {row["metric"] for row in rows} == {name}
+
+
+def test_outcomes_add_up_to_new_trials_in_every_cohort(company: Path) -> None:
+    for by in ("week", "month", "all"):
+        outcomes = run(
+            "metrics", "trial_outcomes", "--by", by, "--population", "all", "-f", "json", "-C", company
+        ).rows()
+        started = run("metrics", "new_trials", "--by", by, "--population", "all", "-f", "json", "-C", company).rows()
+        sums: dict[str, int] = {}
+        for row in outcomes:
+            sums[row["period_start"]] = sums.get(row["period_start"], 0) + row["numerator"]
+        assert sums == {row["period_start"]: row["numerator"] for row in started if row["numerator"]}
+
+
+def test_a_plot_stands_below_the_cohorts_on_a_terminal_alone(company: Path) -> None:
+    arguments = ("metrics", "trial_conversion", "--definition", "start_cohort", "-C", company)
+    assert "percent converted" in run(*arguments).out
+    assert "percent converted" not in run(*arguments, "--no-plot").out
+    assert "percent converted" not in run(*arguments, "-f", "csv").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("metrics", "trial_conversoin"), "did you mean 'trial_conversion'"),
+        (("metrics", "trial_conversion", "--definition", "start_cohrt"), "did you mean 'start_cohort'"),
+        (("metrics", "trial_conversion", "--within-days", "soon"), "'soon'"),
+        (("metrics", "trial_conversion", "--since", "yesterday"), "'yesterday' is no date"),
+        (("metrics", "trial_conversion", "--by", "fortnight"), "fortnight"),
+        (("metrics", "trial_conversion", "--as-of", "31.1.2026"), "neither a date nor an instant"),
+        (("leads", "hot_trails"), "did you mean 'hot_trials'"),
+        (("account", "nobody"), "no account 'nobody'"),
+        (("explain", "nobody"), "no trial or account 'nobody'"),
+        (("sql", "DROP TABLE marts.trials"), "expected one SELECT"),
+        (("sql", "SELECT * FROM read_csv('/etc/passwd')"), "disabled"),
+        (("quarantine", "show", "zzz"), "zzz"),
+        (("trials", "-o", "/nonexistent/x.csv", "-f", "csv"), "cannot be written"),
+        (("refresh", "--as-of", "2026-01-01"), "--into"),
+    ],
+)
+def test_errors_name_the_thing_and_the_next_command(company: Path, arguments: tuple[str, ...], message: str) -> None:
+    ran = run(*arguments, "-C", company, code=1)
+    assert message in ran.err
+    assert ran.out == ""
+
+
+def test_leads_name_contact_reasons_and_link(company: Path) -> None:
+    lists = {row["list"]: row["trials"] for row in run("leads", "-f", "json", "-C", company).rows()}
+    assert set(lists) == {
+        "hot_trials", "card_no_usage", "usage_no_card", "went_quiet", "cancelled_before_payment", "new_customers"
+    }  # fmt: skip
+    rows = run("leads", "hot_trials", "-f", "json", "-C", company).rows()
+    assert len(rows) == lists["hot_trials"] > 0
+    first = rows[0]
+    assert first["contact_email"]
+    assert first["reasons"][0]["text"]
+    assert first["stripe_url"].startswith("https://dashboard.stripe.com/")
+    assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+
+
+def test_explanations_add_up_to_the_score_for_every_trial(company: Path) -> None:
+    results = trialwise.open(company)
+    trials = results.trials(every=True)
+    scored = [row for row in trials.iter_rows(named=True) if row["score"] is not None]
+    assert len(scored) > 150
+    for row in scored:
+        parts = results.explain(row["trial_id"]).parts
+        assert round(sum(round(100 * points) for points in parts["points"]) / 100, 2) == row["score"], row["trial_id"]
+        assert all(evidence for evidence in parts.filter(pl.col("kind") == "rule")["evidence_id"])
+
+
+def test_explain_and_account_read_like_pages(company: Path) -> None:
+    best = run("leads", "hot_trials", "-f", "json", "-C", company).rows()[0]
+    page = run("explain", best["account_id"], "--since", "2026-03-30", "-C", company).out
+    assert f"score {best['score']:.2f}" in page
+    assert "since 2026-03-30 the score went from" in page
+    page = run("account", best["account_id"], "-C", company).out
+    assert best["account_id"] in page
+    found = run("account", best["account_id"], "-f", "json", "-C", company).rows()[0]
+    assert found["account_id"] == best["account_id"]
+    assert found["timeline"]
+    assert run("explain", best["trial_id"], "-f", "csv", "-C", company).out.startswith("kind,part,")
+    assert run("account", best["account_id"], "-f", "csv", "-C", company).out.count("\n") == len(found["timeline"]) + 1
+
+
+def test_sql_answers_from_the_published_tables(company: Path) -> None:
+    ran = run("sql", "SELECT count(*) AS n FROM marts.trials", "-f", "json", "-C", company)
+    assert ran.rows()[0]["n"] == len(run("trials", "--all", "-f", "json", "-C", company).rows())
+
+
+def test_the_results_of_another_moment_are_computed_once_and_leave_the_present_ones(
+    company: Path, tmp_path: Path
+) -> None:
+    before = run("metrics", "new_trials", "--by", "all", "-f", "json", "-C", company).rows()
+    then = run("metrics", "new_trials", "--by", "all", "-f", "json", "--as-of", "2025-09-30", "-C", company)
+    kept = sorted((company / "data" / "moments").glob("*.duckdb"))
+    again = run("metrics", "new_trials", "--by", "all", "-f", "json", "--as-of", "2025-09-30", "-C", company)
+    assert then.out == again.out
+    assert sorted((company / "data" / "moments").glob("*.duckdb")) == kept
+    assert 0 < then.rows()[0]["numerator"] < before[0]["numerator"]
+    assert run("metrics", "new_trials", "--by", "all", "-f", "json", "-C", company).rows() == before
+    into = tmp_path / "old.duckdb"
+    run("refresh", "--as-of", "2025-09-30", "--known-at", "2025-10-05", "--into", into, "-C", company)
+    from trialwise.delivery.generation import open_generation
+
+    assert str(open_generation(into).moment.known_at) == "2025-10-06 00:00:00"
+
+
+def test_imports_say_what_became_of_every_record(company: Path, tmp_path: Path) -> None:
+    run("init", tmp_path)
+    ran = run("import", "events", company / "segment.ndjson", "-C", tmp_path)
+    numbers = _balance(ran.err)
+    assert numbers["received"] == sum(numbers[name] for name in ("loaded", "duplicate", "quarantined", "pending"))
+    assert numbers["quarantined"] > 0
+    assert numbers["duplicate"] > 0
+    again = run("import", "events", company / "segment.ndjson", "-C", tmp_path)
+    assert "imported before" in again.err
+    rows = run("quarantine", "list", "-f", "json", "-C", tmp_path).rows()
+    assert len(rows) == numbers["quarantined"]
+    one = next(row for row in rows if row["reason"] == "bad_json")
+    shown = run("quarantine", "show", one["quarantine_id"][:8], "-C", tmp_path)
+    lines = (company / "segment.ndjson").read_text(encoding="utf-8").splitlines()
+    assert shown.out == lines[one["line"] - 1] + "\n"
+    mended = write_lines(
+        tmp_path / "mended.json",
+        [
+            {
+                "type": "track",
+                "event": "Report Built",
+                "userId": "u9",
+                "messageId": "m9",
+                "timestamp": "2026-01-01T00:00:00Z",
+            }
+        ],
+    )
+    retried = run("quarantine", "retry", one["quarantine_id"], "--mended", mended, "-C", tmp_path)
+    assert _balance(retried.err) == {"received": 1, "loaded": 1, "duplicate": 0, "quarantined": 0, "pending": 0}
+    assert len(run("quarantine", "list", "-f", "json", "-C", tmp_path).rows()) == numbers["quarantined"] - 1
+
+
+def test_a_dry_run_keeps_nothing(company: Path, tmp_path: Path) -> None:
+    run("init", tmp_path)
+    ran = run("import", "stripe", "--from", company / "stripe.ndjson", "--dry-run", "-C", tmp_path)
+    assert "would be loaded" in ran.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_files_of_ones_own_from_csv_to_a_list(tmp_path: Path) -> None:
+    rows = ["when,what,who,company"]
+    for day in range(1, 9):
+        rows += [f"2026-03-{day:02d}T10:0{n}:00Z,report_made,u{n},acme" for n in range(4)]
+    rows += ["2026-03-01T09:00:00Z,trial_started,u1,acme", "2026-03-02T09:00:00Z,data_source_connected,u1,acme"]
+    file = tmp_path / "usage.csv"
+    file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    mapping = ["--map", "timestamp=when", "--map", "event=what", "--map", "user_id=who", "--map", "account_id=company"]
+    folder = tmp_path / "mine"
+    proposed = run("init", folder, "--from", file, *mapping)
+    assert "trial_started" in proposed.err
+    assert 'value = ["report_made"' in (folder / "trialwise.toml").read_text(encoding="utf-8")
+    run("import", "events", file, *mapping, "-C", folder)
+    run("refresh", "-C", folder)
+    moment = ("--as-of", "2026-03-08")
+    found = run("trials", *moment, "-f", "json", "-C", folder).rows()
+    assert [(row["account_id"], row["trial_day"], row["active_days_7d"]) for row in found] == [("acme", 8, 7)]
+    assert found[0]["source"] == "event"
+    assert "acme" in run("leads", "usage_no_card", *moment, "-C", folder).out
+
+
+def test_doctor_says_what_makes_numbers_wrong(company: Path) -> None:
+    found = run("doctor", "-C", company).out
+    assert "unresolved customers" in found
+    assert "quarantine" in found
+    assert "disk" in found
+
+
+def test_lint_and_docs(company: Path, tmp_path: Path) -> None:
+    assert run("lint", "-C", company).out == ""
+    run("docs", "-o", tmp_path / "docs", "-C", company)
+    assert "intermediate.trial_days" in (tmp_path / "docs" / "models.md").read_text(encoding="utf-8")
+    run("docs", "--check", "-o", tmp_path / "docs", "-C", company)
+    (tmp_path / "docs" / "cli.md").write_text("old", encoding="utf-8")
+    assert "cli.md" in run("docs", "--check", "-o", tmp_path / "docs", "-C", company, code=1).err
+
+
+def test_a_demo_goes_nowhere_near_other_files(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious", encoding="utf-8")
+    assert "holds something else" in run("demo", tmp_path, code=1).err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def _balance(messages: str) -> dict[str, int]:
+    line = next(line for line in messages.splitlines() if " = " in line)
+    words = line.replace(",", "").replace("=", "+").split("+")
+    return {word.split()[0]: int(word.split()[1]) for word in words}
+
+
+def test_the_python_api_reads_the_same_numbers(company: Path) -> None:
+    results = trialwise.open(company)
+    shown = run("trials", "-f", "json", "-C", company).rows()
+    assert results.trials()["trial_id"].to_list() == [row["trial_id"] for row in shown]
+    rate = results.metrics("trial_conversion", definition="start_cohort", by="all")
+    told = run(
+        "metrics", "trial_conversion", "--definition", "start_cohort", "--by", "all", "-f", "json", "-C", company
+    )
+    assert rate["value"].to_list() == [row["value"] for row in told.rows()]
+    assert json.dumps(results.sql("SELECT 1 AS one").to_dicts()) == '[{"one": 1}]'
