@@ -39,7 +39,6 @@ trials AS (
         CASE WHEN $definition = 'end_cohort' THEN t.effective_end_date ELSE t.start_date END AS cohort_date,
         CASE WHEN $definition = 'end_cohort' THEN t.over_at + s.collection_lag_hours * INTERVAL 1 HOUR
                 + coalesce(CAST($grace_days AS INTEGER), s.grace_days) * INTERVAL 1 DAY
-            WHEN $definition = 'status' THEN t.effective_end_at
             ELSE coalesce(t.started_at + CAST($within_days AS INTEGER) * INTERVAL 1 DAY, t.deadline_at) END AS limit_at
     FROM marts.trials AS t
     CROSS JOIN settings AS s
@@ -76,15 +75,22 @@ counted AS (
     LEFT JOIN placed AS a ON a.period_start = s.period_start AND a.split_value IS NOT DISTINCT FROM s.split_value
     GROUP BY s.period_start, s.period_end, s.split_value
 ),
-endings AS ( -- Aalen-Johansen: conversion against every other end; only what is pending is censored
-    SELECT a.period_start, a.split_value,
+departures AS ( -- Aalen-Johansen: conversion against every other end; only what is pending is censored
+    SELECT a.period_start, a.split_value, a.origin_at,
         CASE WHEN a.is_hit THEN 1 WHEN a.is_pending THEN 0 ELSE 2 END AS kind,
-        extract(EPOCH FROM (CASE WHEN a.is_hit THEN a.hit_at WHEN a.is_pending THEN a.as_of
-            WHEN a.hit_at <= a.limit_at THEN a.hit_at
+        CASE WHEN a.is_hit OR a.hit_at <= a.limit_at THEN a.hit_at
             WHEN a.outcome IN ('cancelled', 'converted_free') THEN least(a.outcome_at, a.limit_at)
-            ELSE a.limit_at END) - a.origin_at) AS elapsed
+            ELSE a.limit_at END AS left_at
     FROM placed AS a
     WHERE a.is_counted
+),
+endings AS ( -- by trial day: what happens on one day happens at once, today is the last day seen
+    SELECT d.period_start, d.split_value, d.kind,
+        CASE WHEN d.kind = 0 THEN s.as_of_no ELSE l.day_no END - o.day_no AS elapsed
+    FROM departures AS d
+    CROSS JOIN settings AS s
+    JOIN marts.calendar AS o ON o.starts_at <= d.origin_at AND o.ends_at > d.origin_at
+    LEFT JOIN marts.calendar AS l ON l.starts_at <= d.left_at AND l.ends_at > d.left_at
 ),
 risks AS (
     SELECT e.period_start, e.split_value, e.elapsed, count(CASE WHEN e.kind = 1 THEN 1 END) AS hits,

@@ -129,18 +129,20 @@ def conversion(
     within_days: int | Literal["ever"] | None = None,
     grace_days: int | None = None,
     population: Population = "first",
+    net: bool = False,
     rules: Rules | None = None,
 ) -> list[Rate]:
-    """Rates by period of one definition, oldest first; rolling ones without `by` give the window ending at as_of."""
+    """Rates by period of one definition, oldest first; a rolling one names its window, without `by` the one at as_of.
+
+    `net` leaves refunded conversions out of the numerator. Trials merged into another, and for `status` those that
+    only the product announced, are excluded.
+    """
     rules = rules or Rules()
-    known = [t for t in trials if t.outcome != "merged"]
-    if definition == "status":
-        known = [t for t in known if t.source == "stripe"]
     if definition.startswith("rolling"):
-        return _rolling(known, definition, as_of, by, population, rules)
+        return _rolling(trials, definition, as_of, by, population, net, rules)
     span = week_of if by == "week" else month_of
     groups: dict[tuple[date, date], list[Trial]] = {}
-    for trial in known:
+    for trial in trials:
         if definition == "end_cohort":
             if trial.effective_end_at <= as_of:
                 groups.setdefault(span(rules.day(trial.effective_end_at)), []).append(trial)
@@ -148,14 +150,18 @@ def conversion(
             groups.setdefault(span(rules.day(trial.started_at)), []).append(trial)
     rates = []
     for (start, end), members in sorted(groups.items()):
-        inside = [t for t in members if in_population(t, population)]
+        inside = [t for t in members if _counts(t, definition, population)]
         won, wait = set(), set()
+        rows = []
         for trial in inside:
-            reached, until = _reached(trial, definition, within_days, grace_days, rules)
-            if reached:
+            hit_at, until, reached = _reached(trial, definition, within_days, grace_days, rules)
+            if reached and not (net and trial.is_refunded):
                 won.add(trial.trial_id)
-            elif as_of <= until and trial.outcome not in _NOT_WAITING:
+            elif hit_at is None and as_of <= until and trial.outcome not in _NOT_WAITING:
                 wait.add(trial.trial_id)
+            what = "converted" if trial.trial_id in won else "running" if trial.trial_id in wait else "ended"
+            rows.append((_days_at_risk(trial, definition, what, hit_at, until, as_of, rules), what))
+        curve = aalen_johansen(rows)
         rates.append(
             Rate(
                 definition,
@@ -165,92 +171,101 @@ def conversion(
                 frozenset(t.trial_id for t in inside),
                 frozenset(wait),
                 frozenset(t.trial_id for t in members) - frozenset(t.trial_id for t in inside),
-                _estimate(inside, won, as_of, rules) if definition == "start_cohort" else None,
+                curve[-1][1] if curve else 0.0 if inside else None,
             )
         )
     return rates
 
 
+def _counts(trial: Trial, definition: str, population: Population) -> bool:
+    """Whether the rate is about the trial; the others of its period are excluded."""
+    if trial.outcome == "merged" or (definition == "status" and trial.source == "event"):
+        return False
+    return in_population(trial, population)
+
+
 def _reached(
     trial: Trial, definition: Definition, within_days: int | str | None, grace_days: int | None, rules: Rules
-) -> tuple[bool, datetime]:
-    """Whether the trial is in the numerator, and until when it could still get there."""
+) -> tuple[datetime | None, datetime, bool]:
+    """What the definition counts, until when it could still come, and whether it came in time."""
     if definition == "status":
-        return trial.active_status_at is not None, trial.deadline_at
+        return trial.active_status_at, trial.deadline_at, trial.active_status_at is not None
     if definition == "ever":
-        return trial.ever_paid_at is not None, trial.deadline_at
+        return trial.ever_paid_at, trial.deadline_at, trial.ever_paid_at is not None
+    if within_days == "ever":
+        return trial.converted_at, trial.deadline_at, trial.is_paid
+    until = trial.deadline_at
     if definition == "end_cohort":
-        grace = rules.grace if grace_days is None else timedelta(days=grace_days)
-        until = trial.end_basis + grace + rules.lag
-    elif within_days == "ever":
-        return trial.is_paid, trial.deadline_at
-    elif within_days is None:
-        until = trial.deadline_at
-    else:
+        until = trial.end_basis + (rules.grace if grace_days is None else timedelta(days=grace_days)) + rules.lag
+    elif within_days is not None:
         until = trial.started_at + timedelta(days=int(within_days))
-    return trial.converted_at is not None and trial.converted_at <= until, until
+    return trial.converted_at, until, trial.converted_at is not None and trial.converted_at <= until
 
 
-def _estimate(members: list[Trial], won: set[str], as_of: datetime, rules: Rules) -> float | None:
-    """Aalen-Johansen estimate of the cohort: running trials are censored today, every other end competes."""
-    if not members:
-        return None
-    today = rules.day(as_of - timedelta(microseconds=1))
-    rows = []
-    for trial in members:
-        start = rules.day(trial.started_at)
-        if trial.trial_id in won:
-            assert trial.converted_at is not None
-            rows.append(((rules.day(trial.converted_at) - start).days + 1, "converted"))
-        elif trial.outcome == "pending":
-            rows.append(((today - start).days + 1, "running"))
-        else:
-            over = trial.outcome_at or trial.effective_end_at
-            rows.append(((rules.day(over) - start).days + 1, "ended"))
-    curve = aalen_johansen(rows)
-    return curve[-1][1] if curve else 0.0
+def _days_at_risk(
+    trial: Trial, definition: str, what: str, hit_at: datetime | None, until: datetime, as_of: datetime, rules: Rules
+) -> int:
+    """The day, counted from the trial's (an ended cohort's: from the end), on which the trial left the risk set.
+
+    A trial waits until it converts, cancels or goes free, else until its deadline; while that is ahead it is censored.
+    """
+    origin = rules.day(trial.end_basis if definition == "end_cohort" else trial.started_at)
+    if what == "running":
+        return (rules.day(as_of - timedelta(microseconds=1)) - origin).days
+    over = until
+    if hit_at is not None and (what == "converted" or hit_at <= until):
+        over = hit_at
+    elif trial.outcome in ("cancelled", "converted_free"):
+        assert trial.outcome_at is not None
+        over = min(trial.outcome_at, until)
+    return (rules.day(over) - origin).days
 
 
 def _rolling(
-    trials: list[Trial], definition: Definition, as_of: datetime, by: str | None, population: Population, rules: Rules
+    trials: list[Trial],
+    definition: Definition,
+    as_of: datetime,
+    by: str | None,
+    population: Population,
+    net: bool,
+    rules: Rules,
 ) -> list[Rate]:
     today = rules.day(as_of - timedelta(microseconds=1))
     if by is None:
-        windows = [(today - timedelta(days=29), today + timedelta(days=1), today)]
+        lasts = [today]
     else:
         span = week_of if by == "week" else month_of
-        first = min((rules.day(t.started_at) for t in trials), default=today)
-        windows, day = [], first
+        lasts, day = [], min((rules.day(t.started_at) for t in trials), default=today)
         while day <= today:
-            start, end = span(day)
-            windows.append((start, end, min(end - timedelta(days=1), today)))
-            day = end
+            day = span(day)[1]
+            lasts.append(min(day - timedelta(days=1), today))
     rates = []
-    for start, end, last in windows:
+    for last in lasts:
         begin = last - timedelta(days=29)
 
         def inside(instant: datetime | None, begin: date = begin, last: date = last) -> bool:
             return instant is not None and begin <= rules.day(instant) <= last
 
-        won = [t for t in trials if inside(t.converted_at)]
+        paid = [t for t in trials if t.outcome != "merged" and inside(t.converted_at)]
+        won = [t for t in paid if not (net and t.is_refunded)]
         if definition == "rolling_flow":
             base = [t for t in trials if inside(t.started_at)]
         else:
-            base = won + [t for t in trials if not t.is_paid and _ended_for_good(t) and inside(t.outcome_at)]
-        counted = [t for t in base if in_population(t, population)]
+            base = paid + [t for t in trials if not t.is_paid and _ended_for_good(t) and inside(t.outcome_at)]
+        counted = [t for t in base if _counts(t, definition, population)]
         rates.append(
             Rate(
                 definition,
-                start,
-                end,
-                frozenset(t.trial_id for t in won if in_population(t, population)),
+                begin,
+                last + timedelta(days=1),
+                frozenset(t.trial_id for t in won if _counts(t, definition, population)),
                 frozenset(t.trial_id for t in counted),
                 frozenset(
                     t.trial_id
                     for t in counted
                     if not t.is_paid and as_of <= t.deadline_at and t.outcome not in _NOT_WAITING
                 ),
-                frozenset(t.trial_id for t in base) - frozenset(t.trial_id for t in counted),
+                frozenset(t.trial_id for t in [*base, *paid] if not _counts(t, definition, population)),
             )
         )
     return rates

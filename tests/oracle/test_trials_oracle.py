@@ -405,7 +405,7 @@ def test_a_merge_leaves_one_merged() -> None:
     assert before == {"big": "pending", "small": "pending"}
     assert after == {"big": ("big", "expired"), "small": ("big", "merged")}
     (rate,) = conversion(read_trials(calls, _at(LATER)), "start_cohort", _at(LATER))
-    assert (len(rate.denominator), len(rate.excluded)) == (1, 0)
+    assert (len(rate.denominator), len(rate.excluded)) == (1, 1)
 
 
 # ---------------------------------------------------------------------------------------------- rates
