@@ -35,5 +35,5 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.command import run
 
     folder = tmp_path_factory.mktemp("company") / "demo"
-    run("demo", folder, "--trials", "240", "--events", "9000")
+    run("demo", folder, "--trials", "400", "--events", "25000")
     return folder

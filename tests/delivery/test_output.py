@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from trialwise.delivery.output import METRIC_TABLE, instant, render, to_csv, to_json, to_table, write
+from trialwise.delivery.output import instant, render, to_csv, to_json, write
 from trialwise.errors import InputError
 
 FRAME = pl.DataFrame(
@@ -75,32 +75,6 @@ def test_unusual_values_have_a_form_too() -> None:
     row = json.loads(to_json(frame))[0]
     assert row == {"raw": "\ufffdok", "pair": {"a": 1}, "price": "1.00"}
     assert to_csv(frame).splitlines()[1] == '\ufffdok,"{""a"": 1}",1.00'
-
-
-def test_a_table_shows_control_characters_and_never_sends_them() -> None:
-    shown = to_table(pl.DataFrame({"name": ["bell\x07[bold]", None], "share": [0.5, float("nan")]}), width=60)
-    assert "bell\\x07[bold]" in shown
-    assert "0.5" in shown
-    assert "\x07" not in shown
-
-
-def test_a_table_of_the_metric_contract_shows_what_is_read_and_not_empty() -> None:
-    row = dict.fromkeys(METRIC_TABLE) | {"metric": "m", "definition": "start_cohort", "value": 0.5, "is_final": True}
-    shown = to_table(pl.DataFrame([row]), width=120)
-    assert "start_cohort" in shown
-    assert "yes" in shown
-    assert "wilson_low" not in shown
-
-
-def test_a_table_of_trials_has_reasons_line_by_line() -> None:
-    reasons = [[{"text": "first reason"}, {"text": "second reason"}]]
-    frame = pl.DataFrame(
-        {"trial_id": ["t"], "account_id": ["acme"], "score": [12.5], "reasons": reasons, "plan": ["pro"]}
-    )
-    lines = to_table(frame, width=100).splitlines()
-    assert any("acme" in line and "first reason" in line for line in lines)
-    assert any(line.strip() == "second reason" for line in lines)
-    assert "plan" not in lines[0]
 
 
 def test_write_goes_to_a_file_or_stdout(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -11,11 +11,12 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from trialwise.delivery.tables import table
 from trialwise.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
 Format = Literal["table", "csv", "json", "parquet"]
 _SHORT = {"account_id", "usage_band", "unit", "is_final", "kind", "axis", "cause"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-TRIAL_TABLE = (
-    "account_id", "account_name", "outcome", "trial_day", "ends_at", "converted_at", "usage_band", "score",
-    "contact_email", "reasons",
-)  # fmt: skip
-METRIC_TABLE = (
-    "definition", "period_start", "period_end", "split_value", "numerator", "denominator", "pending", "excluded",
-    "value", "unit", "wilson_low", "wilson_high", "bound_low", "bound_high", "estimate", "is_final",
-)  # fmt: skip
-"""What a terminal shows of the wide contracts; files always carry every column."""
 
 
 def write(frame: pl.DataFrame, form: str, output: Path | None = None) -> None:
@@ -58,7 +49,7 @@ def render(frame: pl.DataFrame, form: str, width: int | None = None) -> bytes:
     if form == "parquet":
         return to_parquet(frame)
     if form == "table":
-        return to_table(frame, width).encode()
+        return table(frame, width).encode()
     known = get_args(Format)
     raise InputError(f"no format '{form}'{nearest(form, known)}", f"Formats: {', '.join(known)}.")
 
@@ -92,41 +83,9 @@ def to_parquet(frame: pl.DataFrame) -> bytes:
     return target.getvalue()
 
 
-def to_table(frame: pl.DataFrame, width: int | None = None) -> str:
-    """A table for a terminal; of the wide contracts the columns that are read, of the rest all."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = frame.select(_shown(frame))
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name, kind in shown.schema.items():
-        short = kind.is_numeric() or kind.is_temporal() or name in _SHORT
-        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold", no_wrap=short)
-    for row in shown.iter_rows():
-        table.add_row(*(Text(_readable(value)) for value in row))
-    target = io.StringIO()
-    console = Console(file=target, width=width, highlight=False, soft_wrap=False)
-    console.print(table)
-    return "\n".join(line.rstrip() for line in target.getvalue().splitlines()) + "\n"
-
-
 def instant(moment: datetime) -> str:
     """A UTC instant as ISO 8601 with Z; fractions only where there are some."""
     return f"{moment.replace(tzinfo=None).isoformat()}Z"
-
-
-def _shown(frame: pl.DataFrame) -> Sequence[str]:
-    """The columns a table shows: of a wide contract the ones that are read, without those that are empty throughout."""
-    columns = frame.columns
-    if {"trial_id", "score", "reasons"} <= set(columns):
-        columns = [name for name in TRIAL_TABLE if name in columns]
-    elif {"metric", "wilson_low"} <= set(columns):
-        columns = [name for name in METRIC_TABLE if name in columns]
-    else:
-        return columns
-    return [name for name in columns if frame[name].null_count() < frame.height] or columns
 
 
 def _plain(value: Any) -> Any:
@@ -166,17 +125,3 @@ def _joined(items: Iterable[Any]) -> str:
 
 def _said(item: Any) -> str:
     return str(item.get("text")) if isinstance(item, dict) else str(item)
-
-
-def _readable(value: Any) -> str:
-    """A value as a person reads it; control characters are shown, never sent to the terminal."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.3f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
-    text = "\n".join(_said(item) for item in value) if isinstance(value, list) else str(_plain(value))
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

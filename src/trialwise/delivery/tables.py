@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WIDEST_CELL = 60
 NARROWEST = 100  # width where stdout is no terminal
+READABLE = 20  # a column narrowed below this is left out instead
 _REASONS_SHOWN = 3
 
 
@@ -106,16 +107,16 @@ def _plain(
 
     if not lines:
         return "nothing\n"
-    widths = [min(WIDEST_CELL, max(len(name), *(len(line[n]) for line in lines))) for n, name in enumerate(head)]
+    needed = [max(len(name), *(len(line[n]) for line in lines)) for n, name in enumerate(head)]
+    widths = [min(WIDEST_CELL, width) for width in needed]
     shown = _fitting(widths, room)
+    spare = room - sum(widths[n] + 2 for n in shown) + 2
+    widths[shown[-1]] = min(needed[shown[-1]], widths[shown[-1]] + max(0, spare))
     target = io.StringIO()
     console = Console(file=target, width=room, color_system=None, highlight=False)
 
     def put(cells: Sequence[str]) -> None:
-        parts = [
-            cells[n][: widths[n]].rjust(widths[n]) if n in right else cells[n][: widths[n]].ljust(widths[n])
-            for n in shown
-        ]
+        parts = [_fit(cells[n], widths[n], right=n in right) for n in shown]
         console.print(Text("  ".join(parts).rstrip()), soft_wrap=True)
 
     put(head)
@@ -130,14 +131,23 @@ def _plain(
     return target.getvalue()
 
 
-def _fitting(widths: Sequence[int], room: int) -> list[int]:
+def _fit(cell: str, width: int, *, right: bool) -> str:
+    """A cell cut to its column; what is cut off shows as an ellipsis."""
+    shown = cell if len(cell) <= width else cell[: width - 1] + "…"
+    return shown.rjust(width) if right else shown.ljust(width)
+
+
+def _fitting(widths: list[int], room: int) -> list[int]:
+    """The columns there is room for; a wide one is narrowed to what is left when that is still readable."""
     shown: list[int] = []
-    used = 0
+    left = room
     for n, width in enumerate(widths):
-        if used + width + 2 * bool(shown) > room and shown:
-            continue
-        shown.append(n)
-        used += width + 2 * (len(shown) > 1)
+        gap = 2 if shown else 0
+        if width + gap > left >= READABLE + gap or not shown:
+            widths[n] = min(width, left - gap)
+        if widths[n] + gap <= left:
+            shown.append(n)
+            left -= widths[n] + gap
     return shown
 
 

@@ -155,8 +155,10 @@ def connect(
         raise StoreError(f"{target} cannot be opened: {error}") from error
     except duckdb.Error as error:
         raise StoreError(f"{target} is no usable database: {error}") from error
-    connection.execute("SET TimeZone = 'UTC'")
-    if not external_access:
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+    locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
+    if not locked:  # a file that this process has open already comes back as it was opened first
+        connection.execute("SET TimeZone = 'UTC'")
+        if not external_access:
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
     return Engine(connection)
