@@ -4,8 +4,10 @@ grain: one row per billing trial
 key: [trial_id]
 not_null: [trial_id, is_paused]
 */
-WITH held AS (  -- versions from the trial's first on; is_own up to the one before the next trial's first
-  SELECT t.trial_id, t.kind, t.is_ended_early, CASE WHEN t.next_version_no IS NULL OR v.version_no < t.next_version_no THEN 1 ELSE 0 END AS is_own, t.ends_at, t.first_version_no, t.last_version_no, v.version_no, v.at, v.status, v.is_trialing, v.canceled_at, v.cancel_reason,
+WITH held AS (  -- versions from the trial's first on; is_own up to the one before the next trial's first, and what is heard later speaks of that one
+  SELECT t.trial_id, t.kind, t.is_ended_early, CASE WHEN t.next_version_no IS NULL OR v.version_no < t.next_version_no THEN 1 ELSE 0 END AS is_own,
+    CASE WHEN t.kind = 'freemium' OR t.next_version_no IS NULL OR v.version_no < t.next_version_no THEN 1 ELSE 0 END AS is_heard,
+    t.ends_at, t.first_version_no, t.last_version_no, v.version_no, v.at, v.status, v.is_trialing, v.canceled_at, v.cancel_reason,
     CASE WHEN v.status IN ('canceled', 'incomplete_expired') THEN coalesce(v.ended_at, v.at) END AS ended_at,
     v.plan_id, v.monthly_value_minor, v.currency,
     CASE WHEN v.cancel_at_period_end OR v.cancel_at <= t.ends_at OR v.canceled_at IS NOT NULL THEN 1 ELSE 0 END AS asks,
@@ -33,9 +35,9 @@ facts AS (
     max(CASE WHEN h.version_no = h.last_version_no + 1 THEN h.status END) AS left_status,
     min(CASE WHEN h.version_no = h.last_version_no + 1 THEN h.canceled_at END) AS left_canceled_at,
     min(CASE WHEN h.version_no = h.last_version_no + 1 THEN h.ended_at END) AS left_ended_at,
-    max(CASE WHEN h.ended_at IS NOT NULL AND h.cancel_reason IN ('payment_failed', 'payment_disputed') THEN 1 ELSE 0 END) AS lost_by_payment,
-    min(CASE WHEN h.status = 'active' AND h.version_no > h.first_version_no THEN h.at END) AS active_at,
-    min(CASE WHEN h.status IN ('past_due', 'unpaid') AND coalesce(h.version_no > h.last_version_no, true) THEN h.at END) AS dunning_at,
+    max(CASE WHEN h.is_heard = 1 AND h.ended_at IS NOT NULL AND h.cancel_reason IN ('payment_failed', 'payment_disputed') THEN 1 ELSE 0 END) AS lost_by_payment,
+    min(CASE WHEN h.is_heard = 1 AND h.status = 'active' AND h.version_no > h.first_version_no THEN h.at END) AS active_at,
+    min(CASE WHEN h.is_heard = 1 AND h.status IN ('past_due', 'unpaid') AND coalesce(h.version_no > h.last_version_no, true) THEN h.at END) AS dunning_at,
     min(CASE WHEN h.status = 'paused' AND h.version_no = h.last_version_no + 1 THEN h.at END) AS paused_at,
     max(CASE WHEN h.from_last = 1 AND h.status = 'paused' THEN 1 ELSE 0 END) AS is_paused,
     max(CASE WHEN h.from_plan = 1 THEN h.plan_id END) AS plan_id, max(CASE WHEN h.from_plan = 1 THEN h.monthly_value_minor END) AS monthly_value_minor,

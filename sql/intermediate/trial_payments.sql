@@ -5,11 +5,12 @@ key: [trial_id]
 not_null: [trial_id]
 decision: conversion-paid
 */
-WITH own AS (  -- invoices for a service period after the trial
+WITH own AS (  -- invoices for a service period after the trial; one after the subscription's next trial is that one's
   SELECT t.trial_id, i.invoice_id, i.subscription_id, i.status, i.paid_at, i.paid_known_at, i.failed_at, i.total_minor, i.currency, i.settlement, i.refunded_at, i.disputed_lost_at, i.has_service, i.service_start_at
   FROM intermediate.trial_bases AS t
   INNER JOIN intermediate.invoices AS i ON i.subscription_id = t.subscription_id
   WHERE i.service_start_at >= CASE WHEN t.kind = 'freemium' THEN t.started_at ELSE t.ends_at END
+    AND (t.kind = 'freemium' OR t.next_started_at IS NULL OR i.service_start_at < t.next_started_at)
 ),
 own_first AS (
   SELECT trial_id, min(paid_at) AS paid_at FROM own WHERE total_minor > 0 AND has_service GROUP BY trial_id

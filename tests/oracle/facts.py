@@ -374,6 +374,8 @@ def _read_snapshots(facts: Facts, objects: Mapping[str, Json], cut: datetime, la
             _merge_invoice(facts, _invoice(obj, failed=False, cut=cut if cut <= landed_at else None))
         elif kind == "refund":
             _read_given_back(facts, obj, created)
+        elif kind in ("dispute", "charge") and landed_at < cut:
+            _read_given_back(facts, obj, landed_at)  # how a dispute went, or how much is back, has no date of its own
 
 
 def _snapshot_versions(facts: Facts, obj: Json, cut: datetime, landed_at: datetime) -> None:

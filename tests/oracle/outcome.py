@@ -68,7 +68,7 @@ def _outcome(facts: Facts, trial: Trial, rules: Rules) -> str:
         return "cancelled"
     assert trial.subscription_id is not None
     versions = facts.versions[trial.subscription_id]
-    later = [version for version in versions if version.at >= trial.end_basis]
+    later = [version for version in versions if version.at >= trial.end_basis and trial.precedes_next(version)]
     if (
         any(invoice.has_failed or invoice.status == "uncollectible" for invoice in asked)
         or any(version.status in ("past_due", "unpaid") for version in later)
@@ -121,7 +121,7 @@ def _cards_and_status(facts: Facts, trial: Trial, rules: Rules) -> None:
         by = trial.started_at + timedelta(minutes=rules.card_at_start_minutes)
         trial.card_type = "card_required" if _has_card(facts, trial, by) else "cardless"
     for version in facts.versions[trial.subscription_id]:
-        if version.status == "active" and version.order > trial.versions[0].order:
+        if version.status == "active" and version.order > trial.versions[0].order and trial.precedes_next(version):
             trial.active_status_at = version.at
             break
 

@@ -18,10 +18,14 @@ def _convert(trial: Trial, invoice: InvoiceFact, link: str) -> None:
 
 
 def after_trial(invoice: InvoiceFact, trial: Trial) -> bool:
-    """An invoice of the trial's subscription that asks money for a service period after the trial."""
-    return invoice.subscription_id == trial.subscription_id and any(
-        line.start >= trial.ends_at for line in invoice.service_lines
-    )
+    """An invoice of the trial's subscription that asks money for a service period after the trial.
+
+    It belongs to the last trial before that period: one that starts with the subscription's next trial, or later, is
+    no business of this one.
+    """
+    if invoice.subscription_id != trial.subscription_id or not invoice.service_lines:
+        return False
+    return trial.ends_at <= max(line.start for line in invoice.service_lines) < trial.next_started_at
 
 
 def paid_in_order(facts: Facts) -> list[InvoiceFact]:
@@ -78,7 +82,8 @@ def note_free(facts: Facts, trial: Trial, invoice: InvoiceFact) -> None:
         (run[0].trial_start, end_of(run, leaving)[0])
         for run, leaving in spells(facts.versions[invoice.subscription_id])
     ]
+    until = trial.next_started_at if invoice.subscription_id == trial.subscription_id else FOREVER
     for line in invoice.lines:
         in_trial = any(start is not None and start <= line.start < end for start, end in again)
-        if line.is_subscription and line.start >= trial.ends_at and not in_trial:
+        if line.is_subscription and trial.ends_at <= line.start < until and not in_trial:
             trial.free_at = invoice.paid_at if trial.free_at is None else min(trial.free_at, invoice.paid_at)

@@ -76,6 +76,8 @@ def billing_trials(facts: Facts, subscription_id: str, rules: Rules) -> list[Tri
         trial.is_early_end = is_early
         trial.left_at = None if leaving is None else leaving.at
         trial.left_to_paused = leaving is not None and leaving.status == "paused"
+    for trial, following in itertools.pairwise(trials):
+        trial.next_started_at, trial.next_version = following.started_at, following.versions[0]
     over = [v.ended_at for v in facts.versions[subscription_id] if v.ended_at is not None and v.status == "canceled"]
     for trial in trials:
         trial.ended_at = min(over) if over else None

@@ -96,6 +96,7 @@ class Trial:
     original_ends_at: datetime
     ends_at: datetime
     left_at: datetime | None = None
+    next_started_at: datetime = FOREVER
     ended_at: datetime | None = None
     extension_count: int = 0
     shortened_count: int = 0
@@ -127,6 +128,7 @@ class Trial:
     refunded_at: datetime | None = None
     is_refunded: bool = False
     announced_account_id: str = ""
+    next_version: Version | None = field(default=None, repr=False)
     versions: list[Version] = field(default_factory=list, repr=False)
     deadline_at: datetime = FOREVER
     effective_end_at: datetime = FOREVER
@@ -139,6 +141,10 @@ class Trial:
     def facts(self) -> dict[str, object]:
         """The facts under the names of the published trials, for a comparison cell by cell."""
         return {name: getattr(self, name) for name in FACTS}
+
+    def precedes_next(self, version: Version) -> bool:
+        """Whether a version of its subscription came before the subscription's next trial."""
+        return self.next_version is None or version.order < self.next_version.order
 
     @property
     def is_paid(self) -> bool:
