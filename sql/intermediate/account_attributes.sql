@@ -19,7 +19,7 @@ WITH calls AS (
   LEFT JOIN intermediate.user_links AS l ON l.user_key = i.user_key
   LEFT JOIN intermediate.users AS u ON u.user_key = i.user_key
   WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at
-    AND i.kind IN ('identify', 'group') AND NOT coalesce(u.is_excluded, FALSE)
+    AND i.kind IN ('identify', 'group') AND (u.excluded_date IS NULL OR u.excluded_date > i.known_date)
 ),
 
 placed AS (

@@ -28,7 +28,7 @@ actions AS (
 
 customers AS (
   SELECT
-    coalesce(m.account_key, a.account_key) AS account_key, s.occurred_at, s.known_at, s.record_id, s.name, lower(trim(s.email)) AS email, a.is_test, a.known_at AS seen_at,
+    coalesce(m.account_key, a.account_key) AS account_key, s.occurred_at, s.known_at, s.record_id, s.name, lower(trim(s.email)) AS email, a.known_at AS seen_at,
     s.customer_created_at
   FROM intermediate.customer_accounts AS a
   CROSS JOIN config.clock AS c
@@ -84,49 +84,27 @@ seen AS (
   SELECT s.account_key, min(s.seen_at) AS signed_up_at FROM sightings AS s GROUP BY s.account_key
 ),
 
-tests AS (
-  SELECT k.account_key, min(CASE WHEN k.is_test THEN 1 ELSE 0 END) AS only_test FROM customers AS k GROUP BY k.account_key
-),
-
-people AS (
-  SELECT
-    n.account_key, min(CASE WHEN n.is_excluded THEN 1 ELSE 0 END) AS only_internal, max(CASE WHEN x.reason = 'competitor' THEN 1 ELSE 0 END) AS any_competitor
-  FROM intermediate.contacts AS n
-  LEFT JOIN config.excluded_domains AS x ON lower(x.domain) = split_part(n.email, '@', 2) AND x.reason = 'competitor'
-  GROUP BY n.account_key
-),
-
 described AS (
   SELECT
     s.account_key, a.account_id, l.name, l.domain AS own_domain, l.owner, l.channel, s.signed_up_at,
     CASE WHEN n.email IS NOT NULL THEN n.canonical_user_key END AS contact_user_key, CASE WHEN n.email IS NOT NULL THEN n.name END AS contact_name,
-    coalesce(n.email, l.billing_email) AS contact_email, CASE WHEN n.email IS NOT NULL THEN n.title END AS contact_title,
-    coalesce(t.only_test, 0) AS only_test, coalesce(p.only_internal, 0) AS only_internal, coalesce(p.any_competitor, 0) AS any_competitor
+    coalesce(n.email, l.billing_email) AS contact_email, CASE WHEN n.email IS NOT NULL THEN n.title END AS contact_title, p.undesirable_reason
   FROM seen AS s
   INNER JOIN staging.accounts AS a ON a.account_key = s.account_key
   LEFT JOIN latest AS l ON l.account_key = s.account_key
   LEFT JOIN intermediate.contacts AS n ON n.account_key = s.account_key AND n.place = 1 AND NOT n.is_excluded
-  LEFT JOIN tests AS t ON t.account_key = s.account_key
-  LEFT JOIN people AS p ON p.account_key = s.account_key
+  LEFT JOIN intermediate.account_standing AS p ON p.account_key = s.account_key AND p.is_latest
 ),
 
-domains AS (
-  SELECT
-    x.domain, max(CASE WHEN x.reason = 'internal' THEN 1 ELSE 0 END) AS internal, max(CASE WHEN x.reason = 'competitor' THEN 1 ELSE 0 END) AS competitor,
-    max(CASE WHEN x.reason = 'free_mail' THEN 1 ELSE 0 END) AS free_mail
-  FROM config.excluded_domains AS x
-  GROUP BY x.domain
-),
-
-titles AS (
-  SELECT lower(x.title) AS title FROM config.excluded_titles AS x GROUP BY lower(x.title)
+free_mail AS (
+  SELECT lower(x.domain) AS domain FROM config.excluded_domains AS x WHERE x.reason = 'free_mail' GROUP BY lower(x.domain)
 )
 
 SELECT
   CAST(d.account_key AS INTEGER) AS account_key, -- physical key, never shown to people
   CAST(d.account_id AS VARCHAR) AS account_id, -- your id of the account
   CAST(d.name AS VARCHAR) AS account_name, -- latest name said by a group call, else by its Stripe customer
-  CAST(coalesce(d.own_domain, CASE WHEN coalesce(m.free_mail, 0) = 0 THEN nullif(split_part(d.contact_email, '@', 2), '') END) AS VARCHAR) AS domain, -- its domain: said, else of the contact's address unless that is free mail
+  CAST(coalesce(d.own_domain, CASE WHEN m.domain IS NULL THEN nullif(split_part(d.contact_email, '@', 2), '') END) AS VARCHAR) AS domain, -- its domain: said, else of the contact's address unless that is free mail
   CAST(d.owner AS VARCHAR) AS owner, -- sales person it belongs to, latest said by a trait or a sales action
   CAST(d.channel AS VARCHAR) AS channel, -- how it came: as said, else by its first known touch
   CAST(d.signed_up_at AS TIMESTAMP) AS signed_up_at, -- createdAt of its group trait or first time seen, whichever is earlier
@@ -134,14 +112,6 @@ SELECT
   CAST(d.contact_name AS VARCHAR) AS contact_name, -- name of the person
   CAST(d.contact_email AS VARCHAR) AS contact_email, -- address of the person, else of the Stripe customer
   CAST(d.contact_title AS VARCHAR) AS contact_title, -- job title of the person
-  CAST(CASE
-    WHEN d.only_internal = 1 OR coalesce(o.internal, 0) = 1 OR coalesce(m.internal, 0) = 1 THEN 'internal'
-    WHEN d.any_competitor = 1 OR coalesce(o.competitor, 0) = 1 OR coalesce(m.competitor, 0) = 1 THEN 'competitor'
-    WHEN coalesce(m.free_mail, 0) = 1 THEN 'free_mail'
-    WHEN t.title IS NOT NULL THEN 'title'
-    WHEN d.only_test = 1 THEN 'test_mode'
-  END AS VARCHAR) AS undesirable_reason -- why it is no prospect; NULL when it is one
+  CAST(d.undesirable_reason AS VARCHAR) AS undesirable_reason -- why it is no prospect now; NULL when it is one
 FROM described AS d
-LEFT JOIN domains AS o ON lower(o.domain) = d.own_domain
-LEFT JOIN domains AS m ON lower(m.domain) = split_part(d.contact_email, '@', 2)
-LEFT JOIN titles AS t ON t.title = lower(d.contact_title)
+LEFT JOIN free_mail AS m ON m.domain = split_part(d.contact_email, '@', 2)

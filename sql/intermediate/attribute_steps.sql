@@ -1,7 +1,8 @@
 /*
 description: >
   What the attributes of a trial's account were, by trial day: on each day the value said last among those known by then. A call that
-  arrives late changes no earlier day, and does not replace a value said after it.
+  arrives late changes no earlier day, and does not replace a value said after it. Nothing is known
+  before the day the trial's account is.
 grain: one row per trial and run of trial days without a change
 key: [trial_id, k_from]
 not_null: [trial_id, account_key, k_from, k_to]
@@ -11,12 +12,12 @@ determines: {trial_id: account_key}
 WITH entries AS (
   SELECT
     t.trial_id, t.account_key, t.n_days, a.attribute, a.value,
-    greatest(1, d.day_no - t.start_no + 1) AS k,
+    greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
     row_number() OVER (PARTITION BY t.trial_id, t.account_key, a.attribute ORDER BY a.occurred_at, a.known_at, a.value) AS said
   FROM intermediate.trials AS t
   INNER JOIN intermediate.account_attributes AS a ON a.account_key = t.account_key
   INNER JOIN config.calendar AS d ON d.day = a.known_date
-  WHERE d.day_no - t.start_no + 1 <= t.n_days
+  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.n_days
 ),
 
 daily AS (

@@ -43,10 +43,11 @@ customers AS (
 ),
 
 people AS (
-  SELECT u.email, l.account_key, l.known_at, row_number() OVER (PARTITION BY u.email ORDER BY l.known_at, u.user_id) AS place
-  FROM intermediate.users AS u
-  INNER JOIN intermediate.user_links AS l ON l.user_key = u.user_key
-  WHERE u.email IS NOT NULL
+  SELECT
+    a.email, l.account_key, greatest(a.known_at, l.known_at) AS known_at,
+    row_number() OVER (PARTITION BY a.email ORDER BY greatest(a.known_at, l.known_at), a.place) AS place
+  FROM intermediate.user_addresses AS a
+  INNER JOIN intermediate.user_links AS l ON l.user_key = a.user_key
 ),
 
 candidates AS (

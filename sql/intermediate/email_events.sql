@@ -21,28 +21,22 @@ WITH mails AS (
   WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND substr(k.role, 1, 6) = 'email_'
 ),
 
-addresses AS (
-  SELECT u.email, u.user_key, row_number() OVER (PARTITION BY u.email ORDER BY u.first_seen_at, u.user_id) AS place
-  FROM intermediate.users AS u
-  WHERE u.email IS NOT NULL
-),
-
 people AS (
-  SELECT m.*, CASE WHEN m.user_key <> 0 THEN m.user_key ELSE a.user_key END AS person_key
+  SELECT m.*, CASE WHEN m.user_key <> 0 THEN m.user_key ELSE a.user_key END AS person_key, a.known_at AS address_at, a.known_date AS address_date
   FROM mails AS m
-  LEFT JOIN addresses AS a ON a.email = m.recipient AND a.place = 1
+  LEFT JOIN intermediate.user_addresses AS a ON a.email = m.recipient AND a.place = 1 AND m.user_key = 0
 ),
 
 placed AS (
   SELECT
     p.*,
     CASE WHEN p.account_key <> 0 THEN p.account_key ELSE l.account_key END AS announced_key,
-    CASE WHEN p.account_key <> 0 THEN p.known_at ELSE greatest(p.known_at, coalesce(l.known_at, p.known_at)) END AS placed_at,
-    CASE WHEN p.account_key <> 0 THEN p.known_date ELSE greatest(p.known_date, coalesce(l.known_date, p.known_date)) END AS placed_date
+    CASE WHEN p.account_key <> 0 THEN p.known_at ELSE greatest(p.known_at, coalesce(p.address_at, p.known_at), coalesce(l.known_at, p.known_at)) END AS placed_at,
+    CASE WHEN p.account_key <> 0 THEN p.known_date ELSE greatest(p.known_date, coalesce(p.address_date, p.known_date), coalesce(l.known_date, p.known_date)) END AS placed_date,
+    u.excluded_date
   FROM people AS p
   LEFT JOIN intermediate.user_links AS l ON l.user_key = p.person_key
   LEFT JOIN intermediate.users AS u ON u.user_key = p.person_key
-  WHERE NOT coalesce(u.is_excluded, FALSE)
 )
 
 SELECT
@@ -62,4 +56,4 @@ SELECT
   CAST(p.role IN ('email_clicked', 'email_replied') AND NOT p.is_machine AS BOOLEAN) AS is_response -- a person clicked or replied
 FROM placed AS p
 LEFT JOIN intermediate.account_links AS m ON m.announced_key = p.announced_key
-WHERE p.announced_key IS NOT NULL
+WHERE p.announced_key IS NOT NULL AND (p.excluded_date IS NULL OR p.excluded_date > p.placed_date)

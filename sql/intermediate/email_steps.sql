@@ -8,7 +8,7 @@ determines: {trial_id: account_key}
 */
 WITH news AS (
   SELECT
-    t.trial_id, t.account_key, t.n_days, greatest(1, d.day_no - t.start_no + 1) AS k,
+    t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.sent ELSE 0 END) AS INTEGER) AS sent,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.delivered ELSE 0 END) AS INTEGER) AS delivered,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.opened ELSE 0 END) AS INTEGER) AS opened,
@@ -18,8 +18,8 @@ WITH news AS (
   FROM intermediate.trials AS t
   INNER JOIN intermediate.email_days AS e ON e.account_key = t.account_key
   INNER JOIN config.calendar AS d ON d.day = e.known_date
-  WHERE d.day_no - t.start_no + 1 <= t.n_days AND (e.activity_date >= t.start_date OR e.unsubscribed > 0)
-  GROUP BY t.trial_id, t.account_key, t.n_days, greatest(1, d.day_no - t.start_no + 1)
+  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.n_days AND (e.activity_date >= t.start_date OR e.unsubscribed > 0)
+  GROUP BY t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1
 ),
 
 running AS (

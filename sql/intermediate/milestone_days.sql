@@ -2,7 +2,8 @@
 description: >
   When an account first reached a milestone, as known day by day: a row stands here only if it is earlier than everything known on the days
   before. Facts are mapped events; for card_added also a setup intent that succeeded or a payment method that was attached (a network's
-  automatic update of a card is neither); for drip_responded also a click or reply by a person. Excluded people reach nothing.
+  automatic update of a card is neither); for drip_responded also a click or reply by a person. Excluded people reach nothing once known to
+  be such.
 grain: one row per account, milestone and day on which an earlier first time became known
 key: [account_key, milestone, known_date]
 not_null: [account_key, milestone, occurred_at, activity_date, known_date, evidence_id]
@@ -17,7 +18,7 @@ WITH mapped AS (
   INNER JOIN config.event_milestones AS m ON m.event_key = e.event_key
   LEFT JOIN intermediate.user_links AS l ON l.user_key = e.user_key
   LEFT JOIN intermediate.users AS u ON u.user_key = e.user_key
-  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND NOT coalesce(u.is_excluded, FALSE)
+  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND (u.excluded_date IS NULL OR u.excluded_date > e.known_date)
 ),
 
 cards AS (

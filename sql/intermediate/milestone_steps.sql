@@ -8,13 +8,13 @@ determines: {trial_id: account_key}
 */
 WITH news AS (
   SELECT
-    t.trial_id, t.account_key, t.n_days, greatest(1, d.day_no - t.start_no + 1) AS k,
+    t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
     min(CASE WHEN m.milestone = 'each_milestone' THEN m.activity_date END) AS each_milestone_on
   FROM intermediate.trials AS t
   INNER JOIN intermediate.milestone_days AS m ON m.account_key = t.account_key
   INNER JOIN config.calendar AS d ON d.day = m.known_date
-  WHERE d.day_no - t.start_no + 1 <= t.n_days
-  GROUP BY t.trial_id, t.account_key, t.n_days, greatest(1, d.day_no - t.start_no + 1)
+  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.n_days
+  GROUP BY t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1
 ),
 
 running AS (

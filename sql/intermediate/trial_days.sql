@@ -27,7 +27,7 @@ WITH features AS (
     -- max(2, ceil(length / 5)), the length as known on the day; a trial without an end gets the least
     CASE WHEN s.ends_no - t.start_no > 10 THEN (s.ends_no - t.start_no + 4 - (s.ends_no - t.start_no + 4) % 5) / 5 ELSE 2 END AS quiet_after_days,
     x.undesirable_reason,
-    x.domain IS NOT NULL AND coalesce(x.undesirable_reason, '') <> 'free_mail' AS has_company_domain,
+    coalesce(x.has_company_domain, FALSE) AS has_company_domain,
     b.user_id AS most_active_user,
     coalesce(e.emails_sent, 0) AS emails_sent,
     coalesce(e.emails_opened, 0) AS emails_opened,
@@ -58,7 +58,7 @@ WITH features AS (
   LEFT JOIN intermediate.attribute_steps AS a ON a.trial_id = u.trial_id AND a.account_key = u.account_key AND u.trial_day BETWEEN a.k_from AND a.k_to
   LEFT JOIN intermediate.email_steps AS e ON e.trial_id = u.trial_id AND e.account_key = u.account_key AND u.trial_day BETWEEN e.k_from AND e.k_to
   LEFT JOIN intermediate.most_active_users AS b ON b.trial_id = u.trial_id AND b.account_key = u.account_key AND u.trial_day BETWEEN b.k_from AND b.k_to
-  LEFT JOIN intermediate.accounts AS x ON x.account_key = u.account_key
+  LEFT JOIN intermediate.account_standing AS x ON x.account_key = u.account_key AND u.activity_date BETWEEN x.known_from AND x.known_to AND t.start_no + u.trial_day > coalesce(t.account_known_no, t.start_no)
   -- the grid of the last completed day: today's use is not over and cannot be compared
   LEFT JOIN intermediate.usage_calendar AS c ON c.day_no = t.start_no + u.days_available - 1
   LEFT JOIN config.calibration_grid AS g ON g.version = c.calibration_version AND g.trial_day = u.days_available AND g.card_type = s.card_type
@@ -96,8 +96,8 @@ SELECT
   CAST(f.cancel_lead_days AS INTEGER) AS cancel_lead_days, -- days from the standing cancel request to the end, NULL without one
   CAST(f.is_late_cancel AS BOOLEAN) AS is_late_cancel, -- whether the standing request was made in the last hours before the first payment, NULL unknown
   CAST(f.days_since_conversion AS INTEGER) AS days_since_conversion, -- days since the payment became known, NULL before; never for scoring
-  CAST(f.undesirable_reason AS VARCHAR) AS undesirable_reason, -- internal, competitor, free_mail, title, test_mode, or NULL
-  CAST(f.has_company_domain AS BOOLEAN) AS has_company_domain, -- whether the account's e-mail domain is its own
+  CAST(f.undesirable_reason AS VARCHAR) AS undesirable_reason, -- internal, competitor, free_mail, title, test_mode, or NULL, as known then
+  CAST(f.has_company_domain AS BOOLEAN) AS has_company_domain, -- whether a domain or address of the account that is no free mail was known then
   CAST(f.active_today AS BOOLEAN) AS active_today, -- whether the day had a value event
   CAST(f.days_available AS INTEGER) AS days_available, -- completed days of the trial
   CAST(f.active_days_3d AS INTEGER) AS active_days_3d, -- active days among the last 3 completed

@@ -1,5 +1,5 @@
 /*
-description: Use per canonical account and person, internal and test users left out
+description: Use per canonical account and person, internal and test users left out from the day they were known to be such
 grain: one row per account, user, activity day and known day
 key: [account_key, user_key, activity_date, known_date]
 not_null: [events, value_events, capped_events, feature_mask]
@@ -25,7 +25,7 @@ WITH resolved AS (
   FROM intermediate.event_days AS e
   LEFT JOIN intermediate.user_links AS l ON l.user_key = e.user_key
   LEFT JOIN intermediate.users AS x ON x.user_key = e.user_key
-  WHERE NOT coalesce(x.is_excluded, FALSE)
+  WHERE x.excluded_date IS NULL OR x.excluded_date > CASE WHEN e.account_key = 0 AND l.known_date > e.known_date THEN l.known_date ELSE e.known_date END
 ),
 
 merged AS (

@@ -1,7 +1,8 @@
 /*
 description: >
-  People as known at the cut: latest e-mail, name and title, shared by all ids of one person. A person whose e-mail domain is configured as
-  internal, or whose id or e-mail is listed under [exclude] users, is excluded from usage, milestones and contacts.
+  People as known at the cut: latest e-mail, name and title, shared by all ids of one person. A person once known by an address of an
+  internal domain, or whose id or e-mail is listed under [exclude] users, is excluded from usage, milestones and contacts: from the day that
+  is known and for good, so that no earlier day changes.
 grain: one row per user seen
 key: [user_key]
 not_null: [user_key, user_id, canonical_user_key, is_excluded, first_seen_at]
@@ -10,7 +11,7 @@ accepted: {excluded_reason: [internal, listed]}
 WITH seen AS (
   SELECT
     p.user_key, coalesce(l.canonical_user_key, p.user_key) AS canonical_user_key, u.user_id,
-    min(p.first_at) AS first_seen_at
+    min(p.first_at) AS first_seen_at, min(p.known_date) AS known_date, min(l.known_date) AS joined_date
   FROM intermediate.account_users AS p
   INNER JOIN staging.users AS u ON u.user_key = p.user_key
   LEFT JOIN intermediate.user_aliases AS l ON l.user_key = p.user_key
@@ -64,16 +65,25 @@ people AS (
   LEFT JOIN latest AS l ON l.canonical_user_key = a.canonical_user_key
 ),
 
-listed AS (
-  SELECT s.canonical_user_key
-  FROM seen AS s
-  INNER JOIN people AS p ON p.canonical_user_key = s.canonical_user_key
-  INNER JOIN config.excluded_users AS x ON x.user_id = s.user_id OR lower(x.user_id) = p.email
-  GROUP BY s.canonical_user_key
+evidence AS (
+  SELECT a.user_key, 'internal' AS reason, a.known_date
+  FROM intermediate.user_addresses AS a INNER JOIN config.excluded_domains AS x ON lower(x.domain) = split_part(a.email, '@', 2)
+  WHERE x.reason = 'internal'
+  UNION ALL
+  SELECT a.user_key, 'listed' AS reason, a.known_date FROM intermediate.user_addresses AS a INNER JOIN config.excluded_users AS x ON lower(x.user_id) = a.email
+  UNION ALL
+  SELECT s.user_key, 'listed' AS reason, s.known_date FROM seen AS s INNER JOIN config.excluded_users AS x ON x.user_id = s.user_id
 ),
 
-internal AS (
-  SELECT x.domain FROM config.excluded_domains AS x WHERE x.reason = 'internal' GROUP BY x.domain
+excluded AS (
+  -- what is known of one id of a person holds for another from the day the two were known to be one
+  SELECT
+    s.user_key, min(e.reason) AS reason,
+    min(CASE WHEN o.user_key = s.user_key THEN e.known_date ELSE greatest(e.known_date, coalesce(s.joined_date, e.known_date), coalesce(o.joined_date, e.known_date)) END) AS known_date
+  FROM seen AS s
+  INNER JOIN seen AS o ON o.canonical_user_key = s.canonical_user_key
+  INNER JOIN evidence AS e ON e.user_key = o.user_key
+  GROUP BY s.user_key
 )
 
 SELECT
@@ -83,10 +93,10 @@ SELECT
   CAST(p.email AS VARCHAR) AS email, -- latest e-mail of the person, lower case; the user id where it is an address
   CAST(p.name AS VARCHAR) AS name, -- latest name
   CAST(p.title AS VARCHAR) AS title, -- latest job title
-  CAST(i.domain IS NOT NULL OR l.canonical_user_key IS NOT NULL AS BOOLEAN) AS is_excluded, -- whether the person counts nowhere
-  CAST(CASE WHEN i.domain IS NOT NULL THEN 'internal' WHEN l.canonical_user_key IS NOT NULL THEN 'listed' END AS VARCHAR) AS excluded_reason, -- internal domain, or listed by id or e-mail
+  CAST(x.user_key IS NOT NULL AS BOOLEAN) AS is_excluded, -- whether the person counts nowhere any more
+  CAST(x.reason AS VARCHAR) AS excluded_reason, -- internal domain, or listed by id or e-mail
+  CAST(x.known_date AS DATE) AS excluded_date, -- reporting day from which that is known: what became known before it stays counted
   CAST(s.first_seen_at AS TIMESTAMP) AS first_seen_at -- first event or identity call of this id
 FROM seen AS s
 INNER JOIN people AS p ON p.canonical_user_key = s.canonical_user_key
-LEFT JOIN internal AS i ON lower(i.domain) = split_part(p.email, '@', 2)
-LEFT JOIN listed AS l ON l.canonical_user_key = s.canonical_user_key
+LEFT JOIN excluded AS x ON x.user_key = s.user_key

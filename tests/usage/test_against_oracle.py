@@ -107,6 +107,7 @@ def built(made: HardSet) -> Engine:
                     "user_id": name,
                     "canonical_user_key": key,
                     "is_excluded": name in catalogue.excluded_users,
+                    "excluded_date": dt.date(1970, 1, 1) if name in catalogue.excluded_users else None,
                 }
                 for name, key in users.items()
             ],

@@ -1,0 +1,86 @@
+/*
+description: >
+  What speaks for or against an account as a prospect, each with the day it was first known: domains it said, of its people's addresses and
+  of its Stripe customers' (internal, competitor, free_mail, else company), job titles of its people (title when on the list, else other_title),
+  and Stripe customers of test and live mode. Excluded people say nothing.
+grain: one row per account and mark
+key: [account_key, mark]
+not_null: [account_key, mark, known_date]
+accepted: {mark: [internal, competitor, free_mail, company, title, other_title, test_mode, live_mode]}
+*/
+WITH calls AS (
+  SELECT i.kind, i.account_key, i.user_key, i.known_date, i.title, i.domain
+  FROM staging.identities AS i
+  CROSS JOIN config.clock AS c
+  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at
+),
+
+personal AS (
+  SELECT a.user_key, 'domain' AS fact, split_part(a.email, '@', 2) AS value, a.known_date FROM intermediate.user_addresses AS a
+  UNION ALL
+  SELECT k.user_key, 'title' AS fact, lower(k.title) AS value, min(k.known_date) AS known_date
+  FROM calls AS k
+  WHERE k.kind = 'identify' AND k.user_key <> 0 AND k.title IS NOT NULL
+  GROUP BY k.user_key, lower(k.title)
+),
+
+shared AS (
+  -- what one id of a person said holds for another from the day the two were known to be one
+  SELECT
+    m.account_key, p.fact, p.value, m.excluded_date,
+    CASE WHEN l.user_key = m.user_key THEN greatest(m.known_date, p.known_date)
+      ELSE greatest(m.known_date, p.known_date, coalesce(a.known_date, p.known_date), coalesce(b.known_date, p.known_date)) END AS known_date
+  FROM intermediate.account_members AS m
+  INNER JOIN intermediate.user_links AS l ON l.canonical_user_key = m.canonical_user_key
+  INNER JOIN personal AS p ON p.user_key = l.user_key
+  LEFT JOIN intermediate.user_aliases AS a ON a.user_key = m.user_key
+  LEFT JOIN intermediate.user_aliases AS b ON b.user_key = l.user_key
+),
+
+customers AS (
+  SELECT a.account_key AS announced_key, a.is_test, split_part(lower(trim(s.email)), '@', 2) AS domain, a.known_date AS linked_date, greatest(a.known_date, d.day) AS known_date
+  FROM intermediate.customer_accounts AS a
+  CROSS JOIN config.clock AS c
+  LEFT JOIN staging.stripe_customers AS s
+    ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND coalesce(CASE WHEN s.kind = 'object' THEN s.customer_created_at END, s.occurred_at) < c.as_of
+  LEFT JOIN config.calendar AS d ON s.known_at >= d.starts_at AND s.known_at < d.ends_at
+),
+
+announced AS (
+  SELECT k.account_key AS announced_key, 'domain' AS fact, k.domain AS value, k.known_date FROM calls AS k WHERE k.kind = 'group' AND k.account_key <> 0
+  UNION ALL
+  SELECT k.announced_key, 'domain' AS fact, k.domain AS value, k.known_date FROM customers AS k
+  UNION ALL
+  SELECT k.announced_key, CASE WHEN k.is_test THEN 'test_mode' ELSE 'live_mode' END AS fact, '' AS value, k.linked_date AS known_date FROM customers AS k
+),
+
+facts AS (
+  SELECT s.account_key, s.fact, s.value, s.known_date FROM shared AS s WHERE s.excluded_date IS NULL OR s.excluded_date > s.known_date
+  UNION ALL
+  SELECT coalesce(m.account_key, n.announced_key) AS account_key, n.fact, n.value, greatest(n.known_date, coalesce(m.known_date, n.known_date)) AS known_date
+  FROM announced AS n
+  LEFT JOIN intermediate.account_links AS m ON m.announced_key = n.announced_key
+),
+
+titles AS (
+  SELECT lower(x.title) AS title FROM config.excluded_titles AS x GROUP BY lower(x.title)
+),
+
+marked AS (
+  SELECT f.account_key, coalesce(x.reason, 'company') AS mark, f.known_date
+  FROM facts AS f LEFT JOIN config.excluded_domains AS x ON lower(x.domain) = f.value
+  WHERE f.fact = 'domain' AND f.value <> ''
+  UNION ALL
+  SELECT f.account_key, CASE WHEN t.title IS NULL THEN 'other_title' ELSE 'title' END AS mark, f.known_date
+  FROM facts AS f LEFT JOIN titles AS t ON t.title = f.value
+  WHERE f.fact = 'title'
+  UNION ALL
+  SELECT f.account_key, f.fact AS mark, f.known_date FROM facts AS f WHERE f.fact IN ('test_mode', 'live_mode')
+)
+
+SELECT
+  CAST(m.account_key AS INTEGER) AS account_key, -- account after merges
+  CAST(m.mark AS VARCHAR) AS mark, -- what is known
+  CAST(min(m.known_date) AS DATE) AS known_date -- reporting day from which it is known
+FROM marked AS m
+GROUP BY m.account_key, m.mark
