@@ -27,9 +27,9 @@ CREATE OR REPLACE TEMP MACRO local_day(stamp, zone) AS
   CASE WHEN zone = 'UTC' THEN CAST(stamp AS DATE) ELSE CAST((stamp AT TIME ZONE 'UTC') AT TIME ZONE zone AS DATE) END;
 
 -- Ids that stand for "nobody": accepting one would join strangers into one account or user.
+-- One pattern rather than a list of texts: a list becomes a hash join for each column asked.
 CREATE OR REPLACE TEMP MACRO is_placeholder(id) AS
-  lower(trim(id)) IN ('', 'null', 'nil', 'none', 'undefined', 'unknown', 'anon', 'anonymous', 'n/a', 'na', 'nan', '-', 'true', 'false',
-    '[object object]', '(not set)', '00000000-0000-0000-0000-000000000000', '00000000000000000000000000000000');
+  regexp_full_match(id, '(?i) *(null|nil|none|undefined|unknown|anon|anonymous|n/a|na|nan|-|true|false|\[object object\]|\(not set\)|00000000-0000-0000-0000-000000000000|00000000000000000000000000000000)? *');
 
 -- No id: an object or list in its place, control characters, or longer than any system's ids.
 CREATE OR REPLACE TEMP MACRO is_no_id(id) AS
@@ -37,18 +37,20 @@ CREATE OR REPLACE TEMP MACRO is_no_id(id) AS
 
 -- 128 bits of any id: the UUID itself, else the md5 of the text.
 CREATE OR REPLACE TEMP MACRO to_uuid(id) AS
-  CASE WHEN length(id) = 36 AND TRY_CAST(id AS UUID) IS NOT NULL THEN CAST(id AS UUID) ELSE CAST(md5(id) AS UUID) END;
+  coalesce(CASE WHEN length(id) = 36 THEN TRY_CAST(id AS UUID) END, CAST(md5(id) AS UUID));
 
 -- The JSON text with every string emptied: what is left shows numbers, commas and words outside of strings.
 CREATE OR REPLACE TEMP MACRO without_strings(t) AS regexp_replace(t, '"(?:[^"\\]|\\.)*"', '""', 'g');
 
 -- Why a text is no record, or NULL. DuckDB's JSON reader accepts NaN, Infinity and a comma before a closing bracket,
--- and keeps numbers beyond double precision as text; none of these may reach a metric. The cheap test comes first.
+-- and keeps numbers beyond double precision as text; none of these may reach a metric. One pass finds the texts
+-- that may hold any of them; only those are looked at closely.
 CREATE OR REPLACE TEMP MACRO json_problem(t) AS
   CASE
     WHEN NOT json_valid(t) THEN
       CASE WHEN regexp_matches(t, '\}\s*\{') THEN 'two_records' WHEN regexp_matches(t, '\\u[dD][89abAB]') THEN 'bad_unicode' ELSE 'bad_json' END
-    WHEN NOT starts_with(ltrim(t, ' ' || chr(9) || chr(10) || chr(13)), '{') THEN 'not_an_object'
+    WHEN NOT starts_with(t, '{') AND NOT starts_with(ltrim(t, ' ' || chr(9) || chr(10) || chr(13)), '{') THEN 'not_an_object'
+    WHEN NOT regexp_matches(t, '(?i)nan|inf|\\u0000|,\s*[\]}]|[:,\[\s]-?[0-9]+(\.[0-9]+)?e\+?[0-9]{3}') THEN NULL
     WHEN contains(t, '\u0000') AND regexp_matches(t, '(^|[^\\])(\\\\)*\\u0000') THEN 'nul'
     WHEN (contains(t, 'NaN') OR contains(t, 'nfinity') OR contains(t, 'nan') OR contains(t, 'inf') OR contains(t, 'INF') OR contains(t, 'NAN'))
       AND regexp_matches(without_strings(t), '(?i)nan|inf') THEN 'not_a_number'
