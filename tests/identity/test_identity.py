@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.identity.world import (
     natural,
     random_world,
 )
+from trialwise.engines.duckdb import Engine
 from trialwise.transform.keys import restrict
 from trialwise.transform.model import Model
 
@@ -86,6 +89,60 @@ def test_steps_show_on_a_day_only_what_a_refresh_of_that_day_knew(models: dict[s
             values = f"SELECT * EXCLUDE (k_from, k_to, account_key) FROM {name}"
             here = f"{values} WHERE trial_id LIKE '%:0' AND {day} BETWEEN k_from AND k_to"
             assert sorted(today.rows(here), key=str) == sorted(then.rows(here), key=str), (name, day)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_late_identify_changes_no_earlier_day(models: dict[str, Model], seed: int) -> None:
+    """Whatever is said of people on day 25 (internal, competitor, free mail, title), earlier days stay as they are."""
+    told = START + dt.timedelta(days=24, hours=9)
+    records = [replace(r, body={"employees": 3}) if r.kind == "identify" else r for r in random_world(seed, 300)]
+    plain, more = (build_world(given, models, END, END) for given in (records, records + _late(told)))
+    for name in ("intermediate.user_days", "intermediate.account_marks", "intermediate.user_addresses"):
+        before = f"m.known_date < DATE '{told.date()}'"
+        assert natural(plain, models, name, before) == natural(more, models, name, before), name
+    changed = []
+    for day in range(60):
+        date = (START + dt.timedelta(days=day)).date()
+        if _standing(plain, models, date) != _standing(more, models, date):
+            changed.append(date)
+        for name in STEPS:
+            same = _step_rows(plain, models, name, date) == _step_rows(more, models, name, date)
+            assert same or date >= told.date(), (name, date)
+    assert changed[0] == told.date()
+    assert natural(plain, models, "intermediate.user_days") != natural(more, models, "intermediate.user_days")
+
+
+def _late(told: dt.datetime) -> list[Record]:
+    """Eight people give a new address and title; said on eight earlier days, known at `told`."""
+    domains = ("us.example", "rival.example", "y.example", "own.example")
+    return [
+        Record(
+            f"late{n}",
+            "identify",
+            START + dt.timedelta(days=n),
+            told,
+            user=f"u{n}",
+            body={
+                "email": f"late{n}@{domains[n % 4]}",
+                "title": "CTO" if n < 4 else "Dev",
+                "address": {"country": "IT"},
+            },
+        )
+        for n in range(8)
+    ]
+
+
+def _standing(engine: Engine, models: dict[str, Model], day: dt.date) -> list[tuple[Any, ...]]:
+    """Account, reason and company domain of a day."""
+    rows = natural(engine, models, "intermediate.account_standing", f"DATE '{day}' BETWEEN m.known_from AND m.known_to")
+    return [(row[0], row[3], row[4]) for row in rows]
+
+
+def _step_rows(engine: Engine, models: dict[str, Model], name: str, day: dt.date) -> list[tuple[Any, ...]]:
+    """The values that hold on a day, without the runs they are part of."""
+    starts = "SELECT start_date FROM intermediate.trials AS t WHERE t.trial_id = m.trial_id"
+    rows = natural(engine, models, name, f"DATE '{day}' - ({starts}) + 1 BETWEEN m.k_from AND m.k_to")
+    return sorted((row[:2] + row[4:] for row in rows), key=str)
 
 
 def _settled(record: Record) -> Record:

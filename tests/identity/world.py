@@ -30,11 +30,16 @@ TARGETS = (
     "intermediate.users",
     "intermediate.customer_accounts",
     "intermediate.unresolved_customers",
+    "intermediate.user_addresses",
     "intermediate.contacts",
+    "intermediate.account_members",
+    "intermediate.account_marks",
+    "intermediate.account_standing",
     "intermediate.accounts",
     "intermediate.account_attributes",
     "intermediate.milestone_days",
     "intermediate.email_days",
+    "intermediate.user_days",
 )
 STEPS = ("intermediate.attribute_steps", "intermediate.milestone_steps", "intermediate.email_steps")
 EVENTS = ("Report Created", "Demo Requested", "Email Link Clicked", "Email Opened", "Account Merged", "Lead Accepted")
@@ -44,7 +49,14 @@ CONFIG: Config = parse_config(
             "size": {"trait": "employees", "type": "number"},
             "country": {"trait": "address.country", "subject": "user"},
         },
-        "exclude": {"internal_domains": ["us.example"], "competitor_domains": ["rival.example"], "users": ["u5"]},
+        "events": {"value": ["Report Created"]},
+        "exclude": {
+            "internal_domains": ["us.example"],
+            "competitor_domains": ["rival.example"],
+            "free_mail_domains": ["y.example"],
+            "users": ["u5"],
+            "titles": ["Dev"],
+        },
     }
 )
 EXPANSION = {
@@ -233,8 +245,8 @@ def _insert(engine: Engine, r: Record, accounts: dict[str, int], users: dict[str
         engine.execute("INSERT INTO raw.identities VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1, NULL)", row)
 
 
-def natural(engine: Engine, models: dict[str, Model], name: str) -> list[tuple[Any, ...]]:
-    """The rows of a model with every surrogate key replaced by the id it stands for, sorted."""
+def natural(engine: Engine, models: dict[str, Model], name: str, where: str = "TRUE") -> list[tuple[Any, ...]]:
+    """The rows of a model (`m`) with every surrogate key replaced by the id it stands for, sorted."""
     selected, joins = [], []
     for number, column in enumerate(models[name].column_names):
         if column.endswith("user_key"):
@@ -245,4 +257,6 @@ def natural(engine: Engine, models: dict[str, Model], name: str) -> list[tuple[A
             selected.append(f"j{number}.account_id")
         else:
             selected.append(f"m.{column}")
-    return sorted(engine.rows(f"SELECT {', '.join(selected)} FROM {name} AS m {' '.join(joins)}"), key=str)
+    return sorted(
+        engine.rows(f"SELECT {', '.join(selected)} FROM {name} AS m {' '.join(joins)} WHERE {where}"), key=str
+    )
