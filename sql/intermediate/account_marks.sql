@@ -8,7 +8,13 @@ key: [account_key, mark]
 not_null: [account_key, mark, known_date]
 accepted: {mark: [internal, competitor, free_mail, company, title, other_title, test_mode, live_mode]}
 */
-WITH calls AS (
+WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
+  SELECT CAST(starts_at AS DATE) AS utc_date, day, starts_at, ends_at FROM config.calendar
+  UNION
+  SELECT CAST(ends_at AS DATE), day, starts_at, ends_at FROM config.calendar
+),
+
+calls AS (
   SELECT i.kind, i.account_key, i.user_key, i.known_date, i.title, i.domain
   FROM staging.identities AS i
   CROSS JOIN config.clock AS c
@@ -43,7 +49,7 @@ customers AS (
   CROSS JOIN config.clock AS c
   LEFT JOIN staging.stripe_customers AS s
     ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND coalesce(CASE WHEN s.kind = 'object' THEN s.customer_created_at END, s.occurred_at) < c.as_of
-  LEFT JOIN config.calendar AS d ON s.known_at >= d.starts_at AND s.known_at < d.ends_at
+  LEFT JOIN instant_days AS d ON d.utc_date = CAST(s.known_at AS DATE) AND s.known_at >= d.starts_at AND s.known_at < d.ends_at
 ),
 
 announced AS (

@@ -10,7 +10,13 @@ not_null: [customer_id, account_key, account_id, method, known_at, known_date, i
 accepted: {method: [metadata, checkout, map, email, unresolved]}
 decision: customer-to-account
 */
-WITH said AS (
+WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
+  SELECT CAST(starts_at AS DATE) AS utc_date, day, starts_at, ends_at FROM config.calendar
+  UNION
+  SELECT CAST(ends_at AS DATE), day, starts_at, ends_at FROM config.calendar
+),
+
+said AS (
   -- a snapshot proves a customer from its created instant; what it says is known from landing on
   SELECT
     s.customer_id, coalesce(s.metadata, '{}') AS metadata, CAST(NULL AS VARCHAR) AS reference, s.email, s.livemode, s.known_at,
@@ -88,5 +94,5 @@ SELECT
   CAST(k.told > 0 AND k.lives = 0 AS BOOLEAN) AS is_test -- a test-mode customer
 FROM ranked AS r
 INNER JOIN customers AS k ON k.customer_id = r.customer_id
-INNER JOIN config.calendar AS d ON r.known_at >= d.starts_at AND r.known_at < d.ends_at
+INNER JOIN instant_days AS d ON d.utc_date = CAST(r.known_at AS DATE) AND r.known_at >= d.starts_at AND r.known_at < d.ends_at
 WHERE r.place = 1

@@ -8,7 +8,13 @@ grain: one row per account, milestone and day on which an earlier first time bec
 key: [account_key, milestone, known_date]
 not_null: [account_key, milestone, occurred_at, activity_date, known_date, evidence_id]
 */
-WITH mapped AS (
+WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
+  SELECT CAST(starts_at AS DATE) AS utc_date, day, starts_at, ends_at FROM config.calendar
+  UNION
+  SELECT CAST(ends_at AS DATE), day, starts_at, ends_at FROM config.calendar
+),
+
+mapped AS (
   SELECT
     m.milestone, e.occurred_at, e.activity_date, e.event_id AS evidence_id,
     CASE WHEN e.account_key <> 0 THEN e.account_key ELSE l.account_key END AS announced_key,
@@ -43,8 +49,8 @@ stored AS (
   FROM cards AS k
   CROSS JOIN config.clock AS c
   INNER JOIN intermediate.customer_accounts AS a ON a.customer_id = k.customer_id
-  INNER JOIN config.calendar AS d ON k.occurred_at >= d.starts_at AND k.occurred_at < d.ends_at
-  INNER JOIN config.calendar AS n ON k.known_at >= n.starts_at AND k.known_at < n.ends_at
+  INNER JOIN instant_days AS d ON d.utc_date = CAST(k.occurred_at AS DATE) AND k.occurred_at >= d.starts_at AND k.occurred_at < d.ends_at
+  INNER JOIN instant_days AS n ON n.utc_date = CAST(k.known_at AS DATE) AND k.known_at >= n.starts_at AND k.known_at < n.ends_at
   WHERE k.occurred_at < c.as_of AND k.known_at < c.known_at
 ),
 

@@ -14,7 +14,12 @@ checks:
   - name: converted_has_an_instant
     sql: SELECT t.trial_id FROM marts.trials AS t WHERE t.outcome IN ('converted', 'converted_late') AND t.converted_at IS NULL
 */
-WITH newest AS (
+WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
+    SELECT CAST(starts_at AS DATE) AS utc_date, day, day_no, starts_at, ends_at FROM config.calendar
+    UNION
+    SELECT CAST(ends_at AS DATE), day, day_no, starts_at, ends_at FROM config.calendar
+),
+newest AS (
     SELECT d.trial_id, max(d.trial_day) AS trial_day
     FROM intermediate.trial_days AS d
     GROUP BY d.trial_id
@@ -31,7 +36,8 @@ instants AS (
         greatest(coalesce(k.day_no - t.start_no, p.freemium_days), 2) AS length_days, p.freemium_days
     FROM intermediate.trials AS t
     CROSS JOIN config.parameters AS p
-    LEFT JOIN config.calendar AS k ON k.starts_at <= t.original_ends_at AND k.ends_at > t.original_ends_at
+    LEFT JOIN instant_days AS k
+        ON k.utc_date = CAST(t.original_ends_at AS DATE) AND k.starts_at <= t.original_ends_at AND k.ends_at > t.original_ends_at
 )
 SELECT
     CAST(t.trial_id AS VARCHAR) AS trial_id, -- stripe:<subscription>:<ordinal> or event:<account>:<start event>
@@ -116,6 +122,9 @@ LEFT JOIN intermediate.accounts AS a ON a.account_key = t.account_key
 LEFT JOIN newest AS n ON n.trial_id = t.trial_id
 LEFT JOIN intermediate.trial_days AS d ON d.trial_id = n.trial_id AND d.trial_day = n.trial_day
 LEFT JOIN last_use AS u ON u.trial_id = t.trial_id
-LEFT JOIN config.calendar AS e ON e.starts_at <= t.effective_end_at AND e.ends_at > t.effective_end_at
-LEFT JOIN config.calendar AS c ON c.starts_at <= t.converted_at AND c.ends_at > t.converted_at
-LEFT JOIN config.calendar AS o ON o.starts_at <= t.outcome_at AND o.ends_at > t.outcome_at
+LEFT JOIN instant_days AS e
+    ON e.utc_date = CAST(t.effective_end_at AS DATE) AND e.starts_at <= t.effective_end_at AND e.ends_at > t.effective_end_at
+LEFT JOIN instant_days AS c
+    ON c.utc_date = CAST(t.converted_at AS DATE) AND c.starts_at <= t.converted_at AND c.ends_at > t.converted_at
+LEFT JOIN instant_days AS o
+    ON o.utc_date = CAST(t.outcome_at AS DATE) AND o.starts_at <= t.outcome_at AND o.ends_at > t.outcome_at

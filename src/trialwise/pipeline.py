@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +18,7 @@ from trialwise.delivery.generation import Generation, open_generation, publish, 
 from trialwise.delivery.preview import Preview, preview
 from trialwise.diagnosis import Finding, diagnose
 from trialwise.engines.duckdb import Engine, connect
-from trialwise.errors import NotFoundError, StoreLocked
+from trialwise.errors import CheckFailed, ConfigError, NotFoundError, StoreLocked
 from trialwise.landing import quarantine
 from trialwise.landing.folder import Landing
 from trialwise.landing.load import load
@@ -26,17 +26,22 @@ from trialwise.landing.rehearsal import rehearsal, rehearse
 from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.landing.settings import LoadSettings
 from trialwise.scaffold import SeenEvent
-from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, set_prior, take_over
+from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, months_due, set_prior, take_over
 from trialwise.scoring.rules import caps_in_force, group_rows, rule_rows, rules_in_force
 from trialwise.scoring.segments import segment_rows, segments_in_force
 from trialwise.sources.files import open_file
-from trialwise.transform.build import BuildReport, build_in_transaction, create_schemas
+from trialwise.transform.build import BuildReport, build_models, check_models, create_schemas, sketch
+from trialwise.transform.columns import check_columns
 from trialwise.transform.condition import parse_condition
-from trialwise.transform.graph import downstream, order
+from trialwise.transform.graph import downstream, order, upstream
+from trialwise.transform.keys import check_incremental
 from trialwise.transform.model import Model, find_files
 from trialwise.workspace import CONFIG_NAME, Workspace
 
 Progress = Callable[[str, int, int], None]
+CALIBRATION = ("calibration.calibration", "calibration.calibration_grid")
+"""The queries that make a version: the benchmark, then the grid."""
+NEEDS_LENGTH = ("intermediate.event_trials", "announced_trials_have_an_end")
 SEEN_EVENTS = """
 SELECT d.event_name, count(*), count(DISTINCT nullif(e.account_key, 0)), count(DISTINCT nullif(e.user_key, 0))
 FROM raw.events AS e JOIN raw.dim_event AS d ON d.event_key = e.event_key
@@ -143,17 +148,19 @@ def refresh(
     """Load what has landed, compute everything for one moment, check it, and publish it.
 
     With `into` the results go to a file of their own and the published ones stay. Raises StoreLocked when another
-    process owns the store, ModelError and CheckFailed when a model or check fails: then nothing is published.
+    process owns the store, ModelError and CheckFailed when a model or check fails, ConfigError when the data needs a
+    setting that is missing: then nothing is published.
     """
     started = time.perf_counter()
     clock = workspace_clock(workspace, as_of, known_at)
     models = workspace_models(workspace)
     ordered = order(models)
+    _check_promises(models)
     published = {model.name: model.header.description for model in ordered if model.is_published}
     with workspace.lock(), _open(workspace) as store:
         loaded = _load(workspace, store, progress)
         if into is None:
-            with store.transaction():
+            with _saying_what_to_set(workspace.config), store.transaction():
                 built = _build(workspace, store, clock, models, ordered, progress)
             number = publish(store, workspace.published, published)
             store.execute("CHECKPOINT")
@@ -162,7 +169,8 @@ def refresh(
             path = into
             with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
                 _take_calibration(store, scratch, clock, models)
-                built = _build(workspace, scratch, clock, models, ordered, progress)
+                with _saying_what_to_set(workspace.config):
+                    built = _build(workspace, scratch, clock, models, ordered, progress)
                 write_generation(scratch, path, published)
     return Refreshed(path, clock, loaded, built, time.perf_counter() - started)
 
@@ -204,6 +212,28 @@ def seen_events(path: Path, file_format: str | None, mapping: Mapping[str, str])
         return [SeenEvent(*row) for row in engine.rows(SEEN_EVENTS)]
 
 
+def _check_promises(models: Mapping[str, Model]) -> None:
+    """What the queries alone can show, before anything is built: incremental keys kept, columns of metrics there."""
+    for model in models.values():
+        check_incremental(model, models)
+        if model.schema == "metrics":
+            check_columns(model, models)
+
+
+@contextmanager
+def _saying_what_to_set(config: Config) -> Iterator[None]:
+    """A check that fails for want of a setting names the setting instead."""
+    try:
+        yield
+    except CheckFailed as error:
+        if config.trials.length_days is None and NEEDS_LENGTH in error.checks:
+            raise ConfigError(
+                "the product announces trials that name no end, and trialwise.toml has no [trials] length_days",
+                "Set length_days under [trials], in days, or send trial_ends_at with the event that starts a trial.",
+            ) from error
+        raise
+
+
 def _build(
     workspace: Workspace,
     engine: Engine,
@@ -212,15 +242,22 @@ def _build(
     ordered: list[Model],
     progress: Progress | None,
 ) -> BuildReport:
-    """Fill the config tables, build and check; then calibrate, and build again what a new version touches."""
-    create_schemas(engine, models)
+    """Fill the config tables, build and check; where a version of the calibration is due, make it on the way.
+
+    What calibration reads is built first, of the tables it reads itself only the columns it names; then what a new
+    version touches of that again, and everything else once.
+    """
+    kinds = create_schemas(engine, models)
     _fill_config(workspace, engine, clock)
-    report = build_in_transaction(engine, models, progress, ordered)
-    if not _calibrate(engine, clock, models):
-        return report
-    touched = downstream(models, VERSIONS) | downstream(models, GRID)
-    again = build_in_transaction(engine, models, progress, [model for model in ordered if model.name in touched])
-    return BuildReport(report.models + again.models, again.checks)
+    read = {table for query in CALIBRATION for table in models[query].reads}
+    before: set[str] = set().union(*(upstream(models, table) for table in read))
+    first = [model for model in ordered if model.name in before]
+    built = build_models(engine, first, kinds, progress)
+    if _calibrate(engine, clock, models, read - before, kinds):
+        touched = downstream(models, VERSIONS) | downstream(models, GRID)
+        built += build_models(engine, [model for model in first if model.name in touched], kinds, progress)
+    built += build_models(engine, [model for model in ordered if model.name not in before], kinds, progress)
+    return BuildReport(tuple(built), tuple(check_models(engine, ordered, progress)))
 
 
 def _fill_config(workspace: Workspace, engine: Engine, clock: Clock) -> None:
@@ -239,16 +276,25 @@ def _fill_config(workspace: Workspace, engine: Engine, clock: Clock) -> None:
         frames[table] = pl.DataFrame(rows, infer_schema_length=None)
     for table, frame in frames.items():
         engine.clear(table)
-        typed = [name for name in frame.columns if frame.schema[name] != pl.Null]
-        engine.append(table, frame.select(typed))
+        engine.append(table, frame)
     set_prior(engine, config.usage.benchmark_events_per_day)
 
 
-def _calibrate(engine: Engine, clock: Clock, models: Mapping[str, Model]) -> int:
+def _calibrate(
+    engine: Engine, clock: Clock, models: Mapping[str, Model], read: Collection[str], kinds: dict[str, str]
+) -> int:
+    """Append the versions that are due, from the tables `read` as they come out without them; returns how many."""
+    months = months_due(engine, clock.as_of_date)
+    if not months:
+        return 0
+    named = {column for name in CALIBRATION for column in models[name].columns_named}
+    for name in sorted(read):
+        sketch(engine, models[name], named, kinds)
+
     def query(name: str) -> Query:
         return lambda version, day: engine.frame(models[name].sql, {"version": version, "valid_from": day})
 
-    return calibrate(engine, clock.as_of_date, query("calibration.calibration"), query("calibration.calibration_grid"))
+    return calibrate(engine, months, query(CALIBRATION[0]), query(CALIBRATION[1]))
 
 
 def _take_calibration(store: Engine, scratch: Engine, clock: Clock, models: Mapping[str, Model]) -> None:

@@ -3,7 +3,7 @@ trial depends on the rows of others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,13 @@ VERSIONS, GRID = "config.calibration", "config.calibration_grid"
 Query = Callable[[int, date], "pl.DataFrame"]
 """(version, valid_from) -> rows to append."""
 
-_STATE = """
-SELECT max(version) AS version, max(valid_from) AS valid_from,
-    (SELECT min(start_date) FROM intermediate.trials) AS start
-FROM config.calibration
-"""
 _MONTHS = """
-SELECT day FROM config.calendar WHERE day = month_start AND day > $after AND day <= $until ORDER BY day
+SELECT k.day
+FROM config.calendar AS k
+WHERE k.day = k.month_start AND k.day <= $until
+    AND k.day > (SELECT max(v.valid_from) FROM config.calibration AS v)
+    AND k.day > (SELECT min(t.start_date) FROM intermediate.trials AS t)
+ORDER BY k.day
 """
 _VALID = "SELECT * FROM config.calibration WHERE version > 0 AND valid_from <= $until"
 _VALID_GRID = """
@@ -42,17 +42,20 @@ def set_prior(engine: Engine, events_per_day: int) -> None:
     engine.append(VERSIONS, pl.DataFrame(prior))
 
 
-def calibrate(engine: Engine, until: date, benchmark: Query, grid: Query) -> int:
-    """Append the versions of the months begun up to `until` that have none yet; returns how many.
+def months_due(engine: Engine, until: date) -> list[date]:
+    """First days of the months begun up to `until`, after the first trial, that are later than every version."""
+    return [day for (day,) in engine.rows(_MONTHS, {"until": until})]
+
+
+def calibrate(engine: Engine, months: Sequence[date], benchmark: Query, grid: Query) -> int:
+    """Append the versions of `months`, as months_due gives them; returns how many.
 
     A version is made from rows before its first day alone, so making it later gives the same one. A month with too
     few trials behind it gets none.
     """
-    version, last, start = engine.rows(_STATE)[0]
-    if start is None:
-        return 0
+    version = int(engine.rows(f"SELECT max(version) FROM {VERSIONS}")[0][0])
     made = 0
-    for (valid_from,) in engine.rows(_MONTHS, {"after": max(last, start), "until": until}):
+    for valid_from in months:
         row = benchmark(version + made + 1, valid_from)
         if row.height:
             made += 1

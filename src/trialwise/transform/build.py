@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,19 +58,44 @@ def build_in_transaction(
 ) -> BuildReport:
     """As `build`, inside a transaction of the caller, who must roll back on any exception."""
     ordered = order(models) if ordered is None else ordered
-    kinds = create_schemas(engine, models)
+    built = build_models(engine, ordered, create_schemas(engine, models), progress)
+    return BuildReport(tuple(built), tuple(check_models(engine, ordered, progress)))
+
+
+def build_models(
+    engine: Engine, ordered: Sequence[Model], kinds: dict[str, str], progress: Progress | None = None
+) -> list[Built]:
+    """Build models in the order given, without their checks, inside a transaction of the caller.
+
+    kinds: what `create_schemas` returned; it is brought up to date, so that a model can be built twice.
+    """
     built = []
     for done, model in enumerate(ordered):
         if progress is not None:
             progress(model.name, done, len(ordered))
         started = time.perf_counter()
         rows = materialise(engine, model, kinds.get(model.name))
+        kinds[model.name] = "VIEW" if model.is_view else "BASE TABLE"
         built.append(Built(model.name, rows, time.perf_counter() - started))
+    return built
+
+
+def check_models(engine: Engine, ordered: Sequence[Model], progress: Progress | None = None) -> list[CheckResult]:
+    """Check models that have been built; raises CheckFailed when a check of level `fail` finds rows."""
     if progress is not None:
         progress("checks", len(ordered), len(ordered))
     results = run_checks(engine, ordered)
     raise_failed(results)
-    return BuildReport(tuple(built), tuple(results))
+    return results
+
+
+def sketch(engine: Engine, model: Model, columns: Collection[str], kinds: dict[str, str]) -> None:
+    """Stand in for a model with some of its columns only: for one reader that comes before the model is built whole."""
+    if kinds.get(model.name) == "VIEW":
+        engine.execute(f"DROP VIEW {model.name}")
+    wanted = [f'm."{name}"' for name in model.column_names if name in columns]
+    run(engine, model, f"CREATE OR REPLACE TABLE {model.name} AS SELECT {', '.join(wanted)} FROM ({model.sql}) AS m")
+    kinds[model.name] = "BASE TABLE"
 
 
 def create_schemas(engine: Engine, models: Mapping[str, Model]) -> dict[str, str]:

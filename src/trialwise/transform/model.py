@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from trialwise.errors import ModelError, nearest
+from trialwise.shipped import packaged_sql
 from trialwise.transform.expand import Expansion, expand, lists_used
 
 EXTERNAL_SCHEMAS = ("raw", "config")
@@ -110,6 +110,11 @@ class Model:
         """The names of the output columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def columns_named(self) -> frozenset[str]:
+        """The names of all columns the query speaks of, of whichever table."""
+        return frozenset() if self.query is None else frozenset(c.name for c in self.query.find_all(exp.Column))
+
     @cached_property
     def sql(self) -> str:
         """The text the engine runs: generated from the parsed query (for an external table the file's own text).
@@ -138,16 +143,6 @@ def find_files(roots: Iterable[Path]) -> dict[str, Path]:
                 continue
             found[f"{path.parent.name}.{path.stem}"] = path
     return found
-
-
-def packaged_sql() -> Path:
-    """The folder of the shipped models: inside the installed package, in a checkout the repository's `sql/`."""
-    inside = Path(str(resources.files("trialwise"))) / "sql"
-    beside = inside.parents[2] / "sql"
-    for folder in (inside, beside):
-        if folder.is_dir():
-            return folder
-    raise ModelError(f"the shipped models are missing at {inside}", "Install trialwise again.")
 
 
 def load_model(path: Path, name: str | None = None, expansion: Expansion | None = None) -> Model:
