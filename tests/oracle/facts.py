@@ -416,7 +416,7 @@ def _read_call(facts: Facts, call: Json, as_of: datetime, known_at: datetime, ro
         return
     properties: Json = call.get("properties") or {}
     end = properties.get("trial_ends_at")
-    amount = properties.get("amount")
+    amount = properties.get("amount_minor")
     facts.announcements.append(
         Announcement(
             event_id=str(call["messageId"]),

@@ -8,9 +8,11 @@ from .trial import Merges, Rules, Trial, surviving
 
 
 def _convert(trial: Trial, invoice: InvoiceFact, link: str) -> None:
-    """Let `invoice` convert the trial unless an earlier payment has, or one as early on its own subscription."""
+    """Let `invoice` convert the trial unless an earlier payment has; at one instant its own subscription's comes first,
+    then the lesser id."""
     assert invoice.paid_at is not None
-    if trial.converted_at is not None and trial.converted_at <= invoice.paid_at:
+    held = (trial.converted_at or FOREVER, trial.link != "same", trial.converting_invoice or "")
+    if held <= (invoice.paid_at, link != "same", invoice.invoice_id):
         return
     trial.converted_at, trial.link, trial.settlement = invoice.paid_at, link, invoice.settlement
     trial.amount_minor, trial.currency = invoice.total, invoice.currency

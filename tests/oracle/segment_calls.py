@@ -67,7 +67,7 @@ def subscription_started(
 ) -> dict[str, Any]:
     """`Subscription Started` with what was paid, in minor units."""
     return track(
-        account_id, user_id, "Subscription Started", at, {"amount": amount_minor, "currency": currency}, **more
+        account_id, user_id, "Subscription Started", at, {"amount_minor": amount_minor, "currency": currency}, **more
     )
 
 

@@ -92,6 +92,7 @@ def _announced_trials(facts: Facts, billing: list[Trial], rules: Rules, merges: 
                 history="event_product",
                 announced_account_id=account_id,
             )
+            trial.days_added = (rules.day(trial.ends_at) - rules.day(end)).days
             rivals = kept + [b for b in billing if b.announced_account_id == account_id]
             if not any(_is_one_trial(trial, rival, rules) for rival in rivals):
                 kept.append(trial)
@@ -131,13 +132,15 @@ def _mark_merged(trials: list[Trial], rules: Rules) -> None:
             continue
         mates = [t for t in trials if t.account_id == trial.account_id and t.announced_account_id == t.account_id]
         if any(_is_one_trial(trial, mate, rules) for mate in mates):
-            trial.outcome, trial.outcome_at = "merged", None
+            trial.outcome, trial.outcome_at, trial.is_active = "merged", None, False
+            trial.settlement = None if trial.settlement == "free" else trial.settlement
 
 
 def _number(facts: Facts, trials: list[Trial], merges: Merges) -> None:
     of_account: dict[str, list[Trial]] = defaultdict(list)
     for trial in sorted(trials, key=lambda t: (t.started_at, t.trial_id)):
-        of_account[trial.account_id].append(trial)
+        if trial.outcome != "merged":  # the one it was merged into counts
+            of_account[trial.account_id].append(trial)
     for account_id, own in of_account.items():
         for number, trial in enumerate(own, start=1):
             trial.trial_number = number

@@ -37,7 +37,7 @@ def published_facts(trial: Trial) -> dict[str, object]:
     if trial.currency is not None:
         facts["currency"] = trial.currency.upper()
     if trial.outcome == "merged":
-        facts |= {"trial_number": None, "is_first_trial": False, "is_active": False}
+        facts["trial_number"] = None
     return facts
 
 
