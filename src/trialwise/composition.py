@@ -11,9 +11,10 @@ from sqlglot import exp, parse_one
 from trialwise.config import Config, milestones
 from trialwise.scoring.rules import caps_in_force, rule_expansion, rules_in_force
 from trialwise.scoring.segments import segment_expansion, segments_in_force
+from trialwise.shipped import packaged_sql
 from trialwise.transform.condition import parse_condition
 from trialwise.transform.expand import Expansion, Replacement, item
-from trialwise.transform.model import Model, find_files, load_model, load_models, packaged_sql
+from trialwise.transform.model import Model, find_files, load_model, load_models
 
 CATALOGUE = "intermediate.trial_days"
 ATTRIBUTE_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}

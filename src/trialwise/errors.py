@@ -13,7 +13,7 @@ TrialwiseError            exit 1  the user can mend it; one line, then what to d
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class TrialwiseError(Exception):
@@ -52,9 +52,16 @@ class ModelError(TrialwiseError):
 
 
 class CheckFailed(ModelError):
-    """A check of level `fail` returned bad rows; nothing was published."""
+    """A check of level `fail` returned bad rows; nothing was published.
+
+    checks: (model, check) of each that failed.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, hint: str | None = None, checks: Collection[tuple[str, str]] = ()) -> None:
+        super().__init__(message, hint)
+        self.checks = frozenset(checks)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

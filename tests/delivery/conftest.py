@@ -13,8 +13,9 @@ import pytest
 
 from trialwise.delivery.generation import Generation, open_generation, publish
 from trialwise.engines.duckdb import Engine, connect
+from trialwise.shipped import packaged_sql
 from trialwise.transform.expand import Expansion, item
-from trialwise.transform.model import load_model, packaged_sql
+from trialwise.transform.model import load_model
 
 Rows = Sequence[Mapping[str, Any]]
 EPOCH = date(1970, 1, 1)

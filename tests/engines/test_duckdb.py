@@ -23,6 +23,14 @@ def test_frames_go_in_by_name_and_come_out_typed() -> None:
     assert engine.columns("SELECT a, b FROM t") == [("a", "INTEGER"), ("b", "VARCHAR")]
 
 
+def test_a_column_of_nothing_but_null_is_left_to_the_default() -> None:
+    engine = connect()
+    engine.execute("CREATE TABLE t (a INTEGER, b VARCHAR, c INTEGER DEFAULT 7)")
+    engine.append("t", pl.DataFrame({"a": [1, 2], "b": [None, None], "c": [None, None]}))
+    engine.append("t", pl.DataFrame({"b": [None]}))
+    assert engine.rows("FROM t ORDER BY a") == [(1, None, 7), (2, None, 7)]
+
+
 def test_a_failed_transaction_leaves_nothing() -> None:
     engine = connect()
     engine.execute("CREATE TABLE t (a INTEGER)")

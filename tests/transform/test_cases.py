@@ -8,8 +8,9 @@ from tests.transform.project import Project
 
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import ModelError
+from trialwise.shipped import packaged_sql
 from trialwise.transform.cases import PARAMETERS, CaseMismatch, Catalogue, coerce, diff, read_cases, run_case
-from trialwise.transform.model import load_model, packaged_sql
+from trialwise.transform.model import load_model
 
 pytest_plugins = ["pytester"]
 

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 from trialwise.engines.duckdb import Engine
+from trialwise.shipped import packaged_sql
 from trialwise.transform.cases import Catalogue, read_cases, run_case
 from trialwise.transform.lint import lint
-from trialwise.transform.model import load_models, packaged_sql
+from trialwise.transform.model import load_models
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "add-a-model.md"
 

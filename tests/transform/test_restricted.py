@@ -13,10 +13,11 @@ import pytest
 from trialwise.composition import models as composed
 from trialwise.config import parse_config
 from trialwise.engines.duckdb import Engine
+from trialwise.shipped import packaged_sql
 from trialwise.transform.cases import Case, Catalogue, set_up
 from trialwise.transform.expand import Expansion
 from trialwise.transform.keys import restrict
-from trialwise.transform.model import Column, Model, find_files, packaged_sql
+from trialwise.transform.model import Column, Model, find_files
 
 PROMISING = sorted(
     name

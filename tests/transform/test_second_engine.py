@@ -16,8 +16,8 @@ from sqlglot import dialects, exp
 from tests.conftest import need
 
 from trialwise.errors import ModelError
+from trialwise.shipped import packaged_sql
 from trialwise.transform.cases import CaseMismatch, Catalogue, read_cases, run_case
-from trialwise.transform.model import packaged_sql
 
 pytestmark = pytest.mark.long
 

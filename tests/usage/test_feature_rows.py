@@ -16,8 +16,9 @@ from tests.usage.chain import FEATURES, USAGE, day_no, run, shipped
 from tests.usage.test_against_oracle import built
 from trialwise.engines.duckdb import Engine
 from trialwise.scoring.builtin import SEGMENTS
+from trialwise.shipped import packaged_sql
 from trialwise.transform.keys import restrict
-from trialwise.transform.model import Model, find_files, load_model, packaged_sql
+from trialwise.transform.model import Model, find_files, load_model
 
 CHAIN = ("intermediate.event_days", *USAGE, *FEATURES)
 INCREMENTAL = tuple(name for name in CHAIN if name != "intermediate.usage_calendar")

@@ -8,7 +8,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from trialwise.delivery.reader import Reader
-from trialwise.errors import InputError, NotFoundError, nearest
+from trialwise.engines.duckdb import EngineError, cause_of
+from trialwise.errors import InputError, ModelError, NotFoundError, nearest
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,7 +94,8 @@ def options(**given: Any) -> Options:
 def metrics(reader: Reader, name: str, asked: Options) -> pl.DataFrame:
     """The rows of one metric, with exactly METRIC_COLUMNS for the shipped ones.
 
-    Raises NotFoundError for an unknown metric, InputError for an option it does not take or a value that is not there.
+    Raises NotFoundError for an unknown metric, InputError for an option it does not take or a value that is not there,
+    ModelError naming the file and the cause when its query fails.
     """
     import polars as pl
 
@@ -107,8 +109,13 @@ def metrics(reader: Reader, name: str, asked: Options) -> pl.DataFrame:
         chosen = tuple(definition for definition in chosen if definition not in metric.files)
     frames = []
     for definition in chosen:
-        text = queries[metric.files.get(definition, name)].read_text(encoding="utf-8")
-        frames.append(reader.frame(text, _parameters(reader, metric, definition, asked)))
+        path = queries[metric.files.get(definition, name)]
+        parameters = _parameters(reader, metric, definition, asked)
+        try:
+            frames.append(reader.frame(path.read_text(encoding="utf-8"), parameters))
+        except EngineError as error:
+            hint = f"See {path}; a metric reads the published tables."
+            raise ModelError(f"metric {name}: {cause_of(error)}", hint) from error
     return pl.concat(frames)
 
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialwise.engines.duckdb import Engine
-from trialwise.errors import NotFoundError, StoreError
+from trialwise.errors import StoreError
+from trialwise.shipped import packaged_sql
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,13 +78,3 @@ def used(sql: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters a query names: DuckDB refuses those it does not."""
     names = set(_PARAMETER.findall(_COMMENT.sub(" ", sql)))
     return {name: value for name, value in params.items() if name in names}
-
-
-def packaged_sql() -> Path:
-    """The folder of the shipped SQL: inside the installed package, in a checkout the repository's `sql/`."""
-    inside = Path(str(resources.files("trialwise"))) / "sql"
-    beside = inside.parents[2] / "sql"
-    for folder in (inside, beside):
-        if folder.is_dir():
-            return folder
-    raise NotFoundError(f"the shipped SQL is missing at {inside}", "Install trialwise again.")

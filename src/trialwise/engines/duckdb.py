@@ -18,6 +18,11 @@ Params = Sequence[Any] | Mapping[str, Any] | None
 EngineError = duckdb.Error
 
 
+def cause_of(error: Exception) -> str:
+    """What the engine complains of, without the statement it quotes."""
+    return str(error).split("\n\nLINE ")[0].strip().replace("\n\n", "\n")
+
+
 class _ArrowStream:
     """A frame seen only as an Arrow C stream: DuckDB would ask for pyarrow if it recognised polars."""
 
@@ -55,11 +60,18 @@ class Engine:
         return pl.DataFrame(self._connection.sql(sql, params=params))
 
     def append(self, table: str, frame: pl.DataFrame) -> None:
-        """Insert a polars frame into `table` by column name."""
-        if frame.height == 0:
+        """Insert a polars frame into `table` by column name.
+
+        A column of type Null, which Arrow hands over without a type the engine knows, is left to the table's default;
+        a frame of nothing else, or without rows, inserts nothing.
+        """
+        import polars as pl
+
+        typed = frame.select(name for name, kind in frame.schema.items() if kind != pl.Null)
+        if typed.height == 0 or typed.width == 0:
             return
-        columns = ", ".join(f'"{name}"' for name in frame.columns)
-        self._connection.register("_append", _ArrowStream(frame))
+        columns = ", ".join(f'"{name}"' for name in typed.columns)
+        self._connection.register("_append", _ArrowStream(typed))
         try:
             self._connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM _append")
         finally:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trialwise.engines.duckdb import Engine, EngineError
+from trialwise.engines.duckdb import Engine, EngineError, cause_of
 from trialwise.errors import ModelError
 from trialwise.transform.check import CheckResult, raise_failed, run_checks
 from trialwise.transform.graph import order
@@ -137,9 +137,8 @@ def run(engine: Engine, model: Model, sql: str) -> list[tuple[Any, ...]]:
 def failure(model: Model, error: Exception) -> ModelError:
     """The engine's error as a ModelError, with the line of the model's file where its text can be found."""
     text = str(error)
-    cause = text.split("\n\nLINE ")[0].strip().replace("\n\n", "\n")
     line = line_of(model, text)
-    return ModelError(f"{model.name}{f', line {line}' if line else ''}: {cause}", f"See {model.path}.")
+    return ModelError(f"{model.name}{f', line {line}' if line else ''}: {cause_of(error)}", f"See {model.path}.")
 
 
 def line_of(model: Model, engine_message: str) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from trialwise.engines.duckdb import Engine, EngineError
+from trialwise.engines.duckdb import Engine, EngineError, cause_of
 from trialwise.errors import CheckFailed, ModelError
 from trialwise.transform.model import Level, Model
 
@@ -104,8 +104,7 @@ def run_check(engine: Engine, query: CheckQuery) -> CheckResult:
                 for row in engine.rows(first)
             )
     except EngineError as error:
-        cause = str(error).split("\n\nLINE ")[0]
-        raise ModelError(f"{query.model}: check '{query.check}' cannot run: {cause}") from error
+        raise ModelError(f"{query.model}: check '{query.check}' cannot run: {cause_of(error)}") from error
     return CheckResult(query.model, query.check, query.level, bad, sample, time.perf_counter() - started)
 
 
@@ -118,7 +117,8 @@ def raise_failed(results: Sequence[CheckResult]) -> None:
     for result in failed:
         rows = "1 bad row" if result.bad_rows == 1 else f"{result.bad_rows} bad rows"
         lines.append(f"{result.model}: check '{result.check}' found {rows}: {'; '.join(result.sample)}")
-    raise CheckFailed("\n".join(lines), "The results published before stay as they were.")
+    names = [(result.model, result.check) for result in failed]
+    raise CheckFailed("\n".join(lines), "The results published before stay as they were.", names)
 
 
 def _passing_row_checks(engine: Engine, model: Model) -> set[str]:
@@ -136,8 +136,9 @@ def _passing_row_checks(engine: Engine, model: Model) -> set[str]:
     try:
         counts = engine.rows(f"SELECT {', '.join(conditions.values())} FROM {model.name}")[0]
     except EngineError as error:
-        cause = str(error).split("\n\nLINE ")[0]
-        raise ModelError(f"{model.name}: its not_null or accepted columns cannot be checked: {cause}") from error
+        raise ModelError(
+            f"{model.name}: its not_null or accepted columns cannot be checked: {cause_of(error)}"
+        ) from error
     return {name for name, bad in zip(conditions, counts, strict=True) if not bad}
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from sqlglot import exp
 
 from trialwise.errors import ModelError, nearest
+from trialwise.transform.columns import check_columns
 from trialwise.transform.keys import check_incremental
 from trialwise.transform.model import Kind, Model
 
@@ -214,6 +215,23 @@ class IncrementalHolds(Rule):
             yield error.message.removeprefix(f"{of.model.name}: "), None
 
 
+class ColumnsExist(Rule):
+    """A query names columns that the tables it reads and its own CTEs have."""
+
+    kinds = ("model", "query")
+
+    def check(self, of: Subject) -> Broken:
+        """The first table or column that is not there."""
+        for table in of.model.reads:
+            if table not in of.models:
+                yield f"{table} is not defined{nearest(table, of.models)}", None
+                return
+        try:
+            check_columns(of.model, of.models)
+        except ModelError as error:
+            yield error.message.removeprefix(of.model.name).lstrip(":, "), None
+
+
 class OnePage(Rule):
     """A model of more than 150 lines holds more than one meaning; split it."""
 
@@ -236,6 +254,7 @@ RULES: tuple[Rule, ...] = (
     PortableSubset(),
     CutByClock(),
     IncrementalHolds(),
+    ColumnsExist(),
     OnePage(),
 )
 
