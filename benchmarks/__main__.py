@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.generate import generate
 from benchmarks.measure import Cost, Results, measure, median, percentile
 
 PROFILE_LINES = 25
+VERSIONS = ("trialwise", "duckdb", "polars", "sqlglot")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ def main() -> int:
     """Generate, measure, print; 0 also where a target is missed: the figures are the result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="distinct events (default 1000000)")
+    parser.add_argument("--accounts", type=int, help="accounts, each with a trial (default: one to a hundred events)")
     parser.add_argument("--runs", type=int, default=3, help="refreshes and scans to take the median of (default 3)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="keep inputs and workspace there (default: a temporary folder)")
@@ -50,12 +54,13 @@ def main() -> int:
 def run(folder: Path, options: argparse.Namespace) -> int:
     """Measure in `folder` and print goals, then the profile."""
     say(f"generating {options.events:,} events")
-    inputs = generate(folder, options.events, seed=options.seed)
+    inputs = generate(folder, options.events, accounts=options.accounts, seed=options.seed)
     results = measure(inputs, options.runs, say)
     goals = goals_of(results)
     work = median([refresh.work for refresh in results.refreshes])
     print(
-        f"{results.rows:,} rows (2 % twice, 1 % late), {results.accounts:,} accounts, {os.cpu_count()} cores, "
+        f"{results.rows:,} rows (2 % twice, 1 % late), {results.accounts:,} accounts, "
+        f"{results.trial_days:,} trial days, {os.cpu_count()} cores, "
         f"median of {options.runs}; peak memory {results.peak_gigabytes:.2f} GB"
     )
     print(busy(work))
@@ -70,6 +75,12 @@ def run(folder: Path, options: argparse.Namespace) -> int:
     print(f"{'':9} {sum(rest):9.3f} {100 * sum(rest) / work.cpu:6.1f} %  {len(rest)} more")
     if options.json is not None:
         figures = {
+            "command": f"python -m benchmarks {' '.join(sys.argv[1:])}",
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+            "cores": os.cpu_count(),
+            "load": os.getloadavg()[0],
+            "peak_gigabytes": results.peak_gigabytes,
+            "trial_days": results.trial_days,
             "events": options.events,
             "rows": results.rows,
             "accounts": results.accounts,

@@ -2,7 +2,7 @@
 
 Imports nothing of the product. Events are skewed (the busiest account of 100,000 has about one event in a hundred), 2 %
 are sent twice, 1 % arrive days late, and the rows stand in the order of arrival. There is one account, with one trial,
-to a hundred events. The same arguments give the same rows.
+to a hundred events unless another number is asked for. The same arguments give the same rows.
 """
 
 from __future__ import annotations
@@ -116,15 +116,16 @@ class Inputs:
     accounts: int
 
 
-def generate(folder: Path, events: int, *, seed: int = 1, ndjson: bool = False) -> Inputs:
+def generate(folder: Path, events: int, *, accounts: int | None = None, seed: int = 1, ndjson: bool = False) -> Inputs:
     """Write `events` distinct events with their duplicates, the Stripe events of every account, and a trialwise.toml.
 
-    Raises ValueError for fewer than 10,000 events, too few for a skew.
+    accounts: how many, each with a trial (default: one to a hundred events). Raises ValueError for fewer than 10,000
+    events, too few for a skew.
     """
     if events < 10_000:
         raise ValueError(f"{events} events are too few to be skewed; at least 10,000 are needed")
     folder.mkdir(parents=True, exist_ok=True)
-    accounts = events // EVENTS_PER_ACCOUNT
+    accounts = accounts or events // EVENTS_PER_ACCOUNT
     connection = duckdb.connect(str(folder / "generate.duckdb"))
     try:
         macro, table = _EVENTS.split(";\n", 1)

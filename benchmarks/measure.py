@@ -88,6 +88,7 @@ class Results:
     listing: list[Cost] = field(default_factory=list)
     hot_list: list[Cost] = field(default_factory=list)
     peak_gigabytes: float = 0.0
+    trial_days: int = 0
 
     def profile(self) -> list[tuple[str, Cost]]:
         """Median cost per step over the refreshes, the dearest first."""
@@ -124,6 +125,7 @@ def measure(inputs: Inputs, runs: int, say: Callable[[str], None]) -> Results:
     generation = pipeline.open_results(workspace)
     results.listing = repeat(lambda: generation.trials(limit=LISTED), 200)
     results.hot_list = repeat(lambda: generation.leads("hot_trials", limit=LISTED), 50)
+    results.trial_days = int(generation.sql("SELECT count(*) AS n FROM intermediate.trial_days")["n"][0])
     generation.close()
     results.peak_gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return results

@@ -2,6 +2,7 @@
 description: Usage events as the loader typed and deduplicated them
 grain: one row per event
 key: [event_id]
+unique_by: load
 not_null: [account_key, user_key, event_key, occurred_at, known_at, activity_date, known_date]
 */
 SELECT

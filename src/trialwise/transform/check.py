@@ -41,7 +41,7 @@ class CheckQuery:
 def checks_of(model: Model) -> Iterator[CheckQuery]:
     """Every check a model's header asks for, the built-in ones first."""
     header, table = model.header, model.name
-    if header.key:
+    if header.key and header.unique_by == "check":
         keys = ", ".join(_quoted(header.key))
         yield CheckQuery(
             table,

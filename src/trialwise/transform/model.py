@@ -58,6 +58,7 @@ class Header(_Strict):
     determines: dict[str, str] = Field(default_factory=dict)
     materialized: Literal["table", "view"] | None = None
     published: bool | None = None
+    unique_by: Literal["check", "load"] = "check"
     checks: tuple[Check, ...] = ()
     decision: str | None = None
 
