@@ -1,7 +1,5 @@
 /*
-description: >-
-  Trial conversion of cohorts under one named definition: start_cohort, end_cohort, status or ever. Never read a row
-  without its definition; vendors mean different things by the same words.
+description: "Trial conversion of cohorts under one named definition: start_cohort, end_cohort, status or ever."
 grain: one row per period and split value
 key: [period_start, split_value]
 decision: conversion-definitions
@@ -14,8 +12,7 @@ WITH settings AS (
 periods AS (
     SELECT DISTINCT CASE WHEN $by = 'all' THEN greatest(p.period_start, s.first_day) ELSE p.period_start END AS period_start,
         CASE WHEN $by = 'all' THEN CAST(s.last_day + INTERVAL 1 DAY AS DATE) ELSE p.period_end END AS period_end
-    FROM marts.periods AS p
-    JOIN settings AS s ON p.day BETWEEN s.first_day AND s.last_day
+    FROM marts.periods AS p JOIN settings AS s ON p.day BETWEEN s.first_day AND s.last_day
     WHERE p.unit = $by
 ),
 memberships AS ( -- at the end of trial day k, among the trials still open then; never "members now"
@@ -23,8 +20,7 @@ memberships AS ( -- at the end of trial day k, among the trials still open then;
             WHEN EXISTS (SELECT 1 FROM marts.memberships AS m WHERE m.trial_id = t.trial_id AND m.segment = $segment
                 AND m.entered_on <= k.day AND (m.left_on IS NULL OR m.left_on > k.day)) THEN 'member'
             ELSE 'non_member' END AS standing
-    FROM marts.trials AS t
-    CROSS JOIN settings AS s
+    FROM marts.trials AS t CROSS JOIN settings AS s
     JOIN marts.calendar AS k ON k.day_no = t.start_no + coalesce(CAST($at_day AS INTEGER), t.half_day) - 1
     WHERE CAST($segment AS VARCHAR) IS NOT NULL
 ),
@@ -40,8 +36,7 @@ trials AS (
         CASE WHEN $definition = 'end_cohort' THEN t.over_at + s.collection_lag_hours * INTERVAL 1 HOUR
                 + coalesce(CAST($grace_days AS INTEGER), s.grace_days) * INTERVAL 1 DAY
             ELSE coalesce(t.started_at + CAST($within_days AS INTEGER) * INTERVAL 1 DAY, t.deadline_at) END AS limit_at
-    FROM marts.trials AS t
-    CROSS JOIN settings AS s
+    FROM marts.trials AS t CROSS JOIN settings AS s
     LEFT JOIN memberships AS m ON m.trial_id = t.trial_id
     LEFT JOIN marts.trial_splits AS p ON p.trial_id = t.trial_id AND p.split_key = $split_key
     WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
@@ -107,8 +102,7 @@ survival AS (
 ),
 incidence AS (
     SELECT s.period_start, s.split_value, sum(s.still_open * s.hits / s.at_risk) AS reached
-    FROM survival AS s
-    GROUP BY s.period_start, s.split_value
+    FROM survival AS s GROUP BY s.period_start, s.split_value
 ),
 rates AS (
     SELECT c.*, i.reached, CAST(c.numerator AS DOUBLE) / nullif(c.denominator, 0) AS share,
