@@ -26,7 +26,7 @@ from trialwise.landing.settings import LoadSettings
 from trialwise.scoring.calibrate import set_prior
 from trialwise.scoring.rules import caps_in_force, group_rows, rule_rows, rules_in_force
 from trialwise.scoring.segments import segment_rows, segments_in_force
-from trialwise.sources.files import open_file
+from trialwise.sources.files import FileSource, open_file
 from trialwise.transform.build import build_in_transaction, create_schemas
 from trialwise.transform.graph import order, upstream
 from trialwise.transform.model import Model
@@ -65,7 +65,7 @@ class World:
     counts: Mapping[str, int]
 
     def build(self, as_of: datetime, known_at: datetime, goals: Sequence[str] = PUBLISHED) -> None:
-        """Build and check every model that leads to `goals` for one moment (instants UTC, no zone)."""
+        """Build and check every model that leads to `goals` (all without any) for one moment (instants UTC)."""
         models = models_for(self.config, goals)
         with self.engine.transaction():
             create_schemas(self.engine, models)
@@ -103,10 +103,12 @@ class World:
 
 @contextmanager
 def loaded(
-    batches: Iterable[tuple[str, Sequence[Json], datetime]], config: Config = STORY_CONFIG
+    batches: Iterable[tuple[str, Sequence[Json], datetime] | FileSource], config: Config = STORY_CONFIG
 ) -> Iterator[World]:
-    """Land batches of (kind 'stripe' or 'events', records, landed_at) in order, load them once, and hand over the raw
-    tables."""
+    """Land batches in order, load them once, and hand over the raw tables.
+
+    A batch is a file, or (kind 'stripe' or 'events', records, landed_at), which is written as one.
+    """
     settings = LoadSettings(
         timezone=config.workspace.timezone,
         declared_events=declared_events(config),
@@ -116,7 +118,11 @@ def loaded(
     with tempfile.TemporaryDirectory(prefix="trialwise-test-") as folder:
         landing = Landing(Path(folder) / "landing")
         last = datetime(2000, 1, 1)
-        for number, (kind, records, landed_at) in enumerate(batches):
+        for number, batch in enumerate(batches):
+            if isinstance(batch, FileSource):
+                landing.land(batch, landed_at=last)
+                continue
+            kind, records, landed_at = batch
             if records:
                 path = write_ndjson(Path(folder) / f"{number}-{kind}.ndjson", records)
                 landing.land(open_file(path, kind=kind), landed_at=landed_at)
