@@ -5,7 +5,8 @@ from tests.transform.project import Project
 
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ModelError
-from trialwise.transform.build import build, build_in_transaction
+from trialwise.transform.build import build, build_in_transaction, build_models, create_schemas, sketch
+from trialwise.transform.graph import order
 
 SIZES = """SELECT
   CAST(i.id AS BIGINT) AS id, -- the item
@@ -117,3 +118,31 @@ def test_progress_is_optional_inside_a_transaction(project: Project, items: Engi
     with items.transaction():
         report = build_in_transaction(items, project.models())
     assert len(report.models) == 2
+
+
+@pytest.mark.parametrize("materialized", ["table", "view"])
+def test_a_sketch_holds_the_columns_asked_for_until_the_model_is_built(
+    project: Project, items: Engine, materialized: str
+) -> None:
+    write_sizes(project, f"materialized: {materialized}\n")
+    models = project.models()
+    build(items, models)
+    kinds = create_schemas(items, models)
+    sketch(items, models["marts.sizes"], {"size", "no_column_of_it"}, kinds)
+    assert items.rows("SELECT * FROM marts.sizes ORDER BY size") == [(10,), (20,), (None,)]
+    built = build_models(items, order(models), kinds)
+    assert [model.name for model in built] == ["staging.items", "marts.sizes"]
+    assert items.rows("SELECT * FROM marts.sizes ORDER BY id") == [(1, 10), (2, 20), (3, None)]
+
+
+def test_a_model_may_be_built_twice_in_one_transaction_whatever_it_was_before(project: Project, items: Engine) -> None:
+    write_sizes(project, "materialized: view\n")
+    build(items, project.models())
+    write_sizes(project)
+    models = project.models()
+    with items.transaction():
+        kinds = create_schemas(items, models)
+        assert kinds["marts.sizes"] == "VIEW"
+        build_models(items, order(models), kinds)
+        assert kinds["marts.sizes"] == "BASE TABLE"
+        assert build_models(items, [models["marts.sizes"]], kinds)[0].rows == 3

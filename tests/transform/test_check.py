@@ -58,6 +58,11 @@ def test_null_is_an_accepted_value_unless_not_null_forbids_it(project: Project, 
     assert [r.bad_rows for r in run_checks(engine, [project.models()["marts.x"]])] == [0, 0]
 
 
+def test_a_key_the_loader_keeps_is_not_counted_again(project: Project) -> None:
+    project.write("marts.x", BODY, "unique_by: load\nnot_null: [size]\n")
+    assert [query.check for query in checks_of(project.models()["marts.x"])] == ["size is not null"]
+
+
 def test_a_model_without_promises_has_no_checks(project: Project) -> None:
     path = project.write("marts.x", BODY)
     path.write_text("/*\ndescription: a\n*/\n" + BODY, encoding="utf-8")
