@@ -53,7 +53,7 @@ def calibrate(engine: Engine, months: Sequence[date], benchmark: Query, grid: Qu
     A version is made from rows before its first day alone, so making it later gives the same one. A month with too
     few trials behind it gets none.
     """
-    version = int(engine.rows(f"SELECT max(version) FROM {VERSIONS}")[0][0])
+    version = int(engine.rows("SELECT max(version) FROM config.calibration")[0][0])
     made = 0
     for valid_from in months:
         row = benchmark(version + made + 1, valid_from)

@@ -15,7 +15,7 @@ from trialwise.transform.model import Model
 Schema = dict[str, object]
 """schema -> table -> column -> type, as the resolver wants it."""
 
-_UNRESOLVED = re.compile(r"[Cc]olumn '(?P<quote>\"?)(?P<name>[^'\"]+)(?P=quote)'")
+_UNRESOLVED = re.compile(r"(?:Column '|Unknown column: )\"?(?P<name>[\w.\"]+)")
 
 
 def check_columns(model: Model, models: Mapping[str, Model]) -> None:
@@ -46,10 +46,12 @@ def _complaint(query: exp.Query, read: Iterable[Model], message: str) -> str:
     match = _UNRESOLVED.search(message)
     if match is None:
         return f": {message.splitlines()[0]}"
-    name = match.group("name").split(".")[-1]
+    name = match.group("name").replace('"', "").split(".")[-1]
     nodes = [node for node in query.find_all(exp.Column) if node.name == name]
     lines = [node.this.meta["line"] for node in nodes if "line" in node.this.meta]
     known = {column for table in read for column in table.column_names} | {
         node.alias for node in query.find_all(exp.Alias) if node.alias != name
     }
+    if name in known:  # there, but not where it is read: the text does not tell which place is meant
+        return f": no column {name} in one of the tables it is read from"
     return f"{f', line {min(lines)}' if lines else ''}: no column {name}{nearest(name, sorted(known))}"
