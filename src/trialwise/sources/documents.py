@@ -42,10 +42,14 @@ def _inside(text: str, base: int, kind: str) -> Iterator[tuple[int, int, str | N
         yield whole
         return
     wanted = "batch" if kind == "events" else "data"
-    parts = {key: (first, last) for key, first, last in members(text, 0)}
+    parts: dict[str, tuple[int, int]] = {}
+    for key, first, last in members(text, 0):
+        parts[key] = (first, last)
+        if kind == "stripe" and key == "object" and text[first:last] != '"list"':
+            yield whole  # told by one of its first members: most documents are no page, and long
+            return
     first, last = parts.get(wanted, (0, 0))
-    is_page = kind == "events" or _text(text, parts, "object") == '"list"'
-    if text[first:last][:1] != "[" or not is_page:
+    if text[first:last][:1] != "[" or (kind == "stripe" and "object" not in parts):
         yield whole
         return
     envelope = None
@@ -54,11 +58,6 @@ def _inside(text: str, base: int, kind: str) -> Iterator[tuple[int, int, str | N
         envelope = "{" + ",".join(kept) + "}" if kept else None
     for a, b in list(elements(text, first)):
         yield base + a, base + b, envelope
-
-
-def _text(text: str, parts: dict[str, tuple[int, int]], key: str) -> str:
-    start, end = parts.get(key, (0, 0))
-    return text[start:end]
 
 
 def pieces_of_line(line: int, offset: int, data: bytes, kind: str) -> Iterator[Piece]:
