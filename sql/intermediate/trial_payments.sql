@@ -22,16 +22,24 @@ subscriptions AS (  -- subscriptions that never were a trial
   WHERE t.trial_id IS NULL
   GROUP BY v.subscription_id
 ),
-claims AS (
-  SELECT s.subscription_id, t.trial_id, t.ends_at, row_number() OVER (PARTITION BY s.subscription_id ORDER BY t.started_at DESC, t.trial_id DESC) AS place
+owned AS (
+  SELECT s.subscription_id, s.created_at, coalesce(l.account_key, a.account_key) AS account_key
   FROM subscriptions AS s
-  CROSS JOIN config.parameters AS p
   INNER JOIN intermediate.customer_accounts AS a ON a.customer_id = s.customer_id
   LEFT JOIN intermediate.account_links AS l ON l.announced_key = a.account_key
-  INNER JOIN intermediate.trial_bases AS t ON t.account_key = coalesce(l.account_key, a.account_key)
+),
+waiting AS (  -- the limit is worked out before the join: DuckDB 2.0 loses rows when one side of an inequality mixes both sides of the join
+  SELECT t.trial_id, t.account_key, t.started_at, t.ends_at, t.end_basis_at + p.grace_days * INTERVAL 1 DAY AS claims_until, f.paid_at
+  FROM intermediate.trial_bases AS t
+  CROSS JOIN config.parameters AS p
   LEFT JOIN own_first AS f ON f.trial_id = t.trial_id
-  WHERE s.created_at >= t.started_at AND s.created_at < t.end_basis_at + p.grace_days * INTERVAL 1 DAY AND NOT t.is_merged
-    AND (f.paid_at IS NULL OR f.paid_at >= s.created_at)
+  WHERE NOT t.is_merged
+),
+claims AS (
+  SELECT s.subscription_id, t.trial_id, t.ends_at, row_number() OVER (PARTITION BY s.subscription_id ORDER BY t.started_at DESC, t.trial_id DESC) AS place
+  FROM owned AS s
+  INNER JOIN waiting AS t ON t.account_key = s.account_key
+  WHERE s.created_at >= t.started_at AND s.created_at < t.claims_until AND (t.paid_at IS NULL OR t.paid_at >= s.created_at)
 ),
 paid AS (
   SELECT trial_id, 1 AS preference, 'same' AS link, invoice_id, paid_at, paid_known_at, total_minor, currency, settlement, refunded_at, disputed_lost_at
