@@ -1,4 +1,4 @@
-"""What the models say against what the oracles say; every difference is a line that names trial, fact and both values."""
+"""What the models say against what the oracles say; every difference names trial, fact and both values."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from trialwise.workspace import Workspace
 Json = Mapping[str, Any]
 DAY = timedelta(days=1)
 LATE_SHARE = 0.05
-CUTS = ("2026-02-03T17:20:00Z", "2025-12-14")
-"""An instant inside a day and the end of a day."""
+CUTS = ("2026-02-03T17:20:00Z", pytest.param("2025-12-14", marks=pytest.mark.long))
+"""An instant inside a day, and the end of a day before accounts were merged."""
 
 
 @dataclass(frozen=True)

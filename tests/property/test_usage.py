@@ -83,7 +83,9 @@ def differences(seed: int, accounts: int, zone: str, late_share: float = 0.05) -
             wanted[f"{key}_on"] = reached[cell].get(key)
         for name, value in wanted.items():
             cells += 1
-            if found[cell][name] != (float(value) if hasattr(value, "numerator") and not isinstance(value, int) else value):
+            if found[cell][name] != (
+                float(value) if hasattr(value, "numerator") and not isinstance(value, int) else value
+            ):
                 wrong.append(f"{cell} {name}: {found[cell][name]} instead of {value}")
     return cells, wrong
 
