@@ -468,14 +468,14 @@ def account(
     folder: Folder = Path(),
 ) -> None:
     """Profile, trials, activity and timeline of one account."""
-    from trialwise.delivery.pages import account_frame, account_page
+    from trialwise.delivery.pages import account_page
 
     results = _results(folder, as_of, known_at)
     found = results.account(account_id)
     if form is Format.table and output is None:
         sys.stdout.write(account_page(found, results))
     else:
-        _show(account_frame(found) if form is Format.json else found.timeline, form, output)
+        _show(found.as_frame() if form is Format.json else found.timeline, form, output)
 
 
 @app.command(epilog=_examples("trialwise explain acc_0042", "trialwise explain acc_0042 --since 2026-03-20"))

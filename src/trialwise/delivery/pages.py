@@ -10,8 +10,6 @@ from trialwise.delivery import plots
 from trialwise.delivery.tables import table
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from trialwise.delivery.account import Account
     from trialwise.delivery.explain import Explanation
     from trialwise.delivery.generation import Generation
@@ -101,14 +99,6 @@ def _next_steps(folder: Path, account_id: str) -> str:
             "",
         ]
     )
-
-
-def account_frame(found: Account) -> pl.DataFrame:
-    """An account as one row: its profile, with trials and timeline as lists of objects."""
-    import polars as pl
-
-    row = {**found.profile, "trials": found.trials.to_dicts(), "timeline": found.timeline.to_dicts()}
-    return pl.DataFrame([row], infer_schema_length=None)
 
 
 def _width() -> int:

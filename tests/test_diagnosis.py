@@ -1,0 +1,156 @@
+"""What doctor says, from tables with one thing wrong at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from trialwise.config import Config, parse_config
+from trialwise.delivery.generation import Generation
+from trialwise.diagnosis import FREE_BYTES, Finding, diagnose
+from trialwise.engines.duckdb import Engine, connect
+
+NOW = dt.datetime(2026, 3, 10)
+MAPPED: Config = parse_config({"events": {"value": ["Report Created"]}})
+RESULTS = cast(Generation, SimpleNamespace(caption="as of now", moment=SimpleNamespace(as_of=NOW)))
+
+
+@pytest.fixture
+def store() -> Iterator[Engine]:
+    """The tables doctor reads, with one healthy event, customer and Stripe record."""
+    engine = connect()
+    engine.execute(
+        """
+        CREATE SCHEMA raw; CREATE SCHEMA config; CREATE SCHEMA intermediate;
+        CREATE TABLE raw.dim_event (event_key INTEGER, event_name VARCHAR);
+        CREATE TABLE raw.events (event_key INTEGER, known_at TIMESTAMP, activity_date DATE, known_date DATE);
+        CREATE TABLE raw.stripe (known_at TIMESTAMP);
+        CREATE TABLE raw.quarantine (reason VARCHAR, retried_at TIMESTAMP);
+        CREATE TABLE config.event_catalogue (event_key INTEGER, event_name VARCHAR, is_value BOOLEAN, role VARCHAR);
+        CREATE TABLE config.event_milestones (event_key INTEGER, milestone VARCHAR);
+        CREATE TABLE intermediate.customer_accounts (customer_id VARCHAR, method VARCHAR);
+        INSERT INTO intermediate.customer_accounts VALUES ('cus_1', 'metadata');
+        INSERT INTO raw.stripe VALUES (TIMESTAMP '2026-03-09 12:00:00');
+        """
+    )
+    _event(engine, 1, "Report Created", is_value=True)
+    yield engine
+    engine.close()
+
+
+def _event(
+    engine: Engine, key: int, name: str, *, count: int = 1, is_value: bool = False, role: str | None = None,
+    known: dt.datetime = dt.datetime(2026, 3, 9, 8),
+) -> None:  # fmt: skip
+    engine.execute("INSERT INTO raw.dim_event VALUES (?, ?)", [key, name])
+    engine.execute("INSERT INTO config.event_catalogue VALUES (?, ?, ?, ?)", [key, name, is_value, role])
+    for _ in range(count):
+        engine.execute("INSERT INTO raw.events VALUES (?, ?, ?, ?)", [key, known, dt.date(2026, 3, 9), known.date()])
+
+
+def _found(store: Engine, data: Path, config: Config = MAPPED, **more: Any) -> dict[str, Finding]:
+    return {finding.topic: finding for finding in diagnose(config, store, more.get("results", RESULTS), data)}
+
+
+def test_a_healthy_workspace(store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").write_bytes(bytes(3 << 20))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=5 << 30))
+    found = _found(store, tmp_path)
+    assert {finding.level for finding in found.values()} == {"ok"}
+    assert found["customers"].found == "every Stripe customer belongs to an account (1 by metadata)"
+    assert found["source product events"].found == "the newest record is of 2026-03-09 08:00Z"
+    assert found["disk"].found == "3 MB used, 5.0 GB free"
+    assert found["quarantine"].found == "empty"
+    assert found["results"].found == "as of now"
+
+
+def test_warnings_come_first(store: Engine, tmp_path: Path) -> None:
+    ranks = [finding.level for finding in diagnose(Config(), store, None, tmp_path)]
+    assert ranks == sorted(ranks, key=["warning", "note", "ok"].index)
+    assert ranks[0] == "warning"
+    assert "ok" in ranks
+
+
+def test_nothing_published(store: Engine, tmp_path: Path) -> None:
+    found = _found(store, tmp_path, results=None)["results"]
+    assert (found.level, found.advice) == ("warning", "Run 'trialwise refresh'.")
+
+
+def test_events_that_count_for_nothing_are_counted_the_most_first(store: Engine, tmp_path: Path) -> None:
+    for number in range(6):
+        _event(store, 10 + number, f"Loose {number}", count=number + 1)
+    _event(store, 20, "Viewed Home Page", count=9)
+    _event(store, 21, "Trial Started", role="trial_started")
+    _event(store, 22, "Demo Requested")
+    store.execute("INSERT INTO config.event_milestones VALUES (22, 'demo_requested')")
+    found = _found(store, tmp_path)["unmapped events"]
+    assert found.level == "note"
+    assert found.found == (
+        "21 events count for nothing: Loose 5 (6), Loose 4 (5), Loose 3 (4), Loose 2 (3), Loose 1 (2) and 1 more names"
+    )
+
+
+def test_declared_events_that_were_never_seen(store: Engine, tmp_path: Path) -> None:
+    config = parse_config(
+        {
+            "events": {"value": ["Report Created", "Report Mde"], "aliases": {"Rpt": "Export Done"}},
+            "features": {"export": ["Export Done"]},
+        }
+    )
+    found = _found(store, tmp_path, config)["events never seen"]
+    assert (found.level, found.found) == ("warning", "Report Mde")
+
+
+def test_every_event_as_use_is_worth_a_note(store: Engine, tmp_path: Path) -> None:
+    assert _found(store, tmp_path, parse_config({"events": {"value": "*"}}))["value events"].level == "note"
+    assert "value events" not in _found(store, tmp_path)
+
+
+def test_history_that_became_known_at_once(store: Engine, tmp_path: Path) -> None:
+    _event(store, 2, "Report Shared", is_value=True, known=dt.datetime(2026, 5, 1))
+    assert "history known late" not in _found(store, tmp_path)  # one of two is no more than half
+    _event(store, 3, "Report Sent", is_value=True, known=dt.datetime(2026, 5, 1))
+    found = _found(store, tmp_path)["history known late"]
+    assert found.found == "2 of 3 events became known more than 30 days after they happened"
+
+
+def test_customers_that_belong_to_nobody(store: Engine, tmp_path: Path) -> None:
+    for number in range(2, 8):
+        store.execute("INSERT INTO intermediate.customer_accounts VALUES (?, 'unresolved')", [f"cus_{number}"])
+    found = _found(store, tmp_path)["unresolved customers"]
+    assert found.found == "6 of 7 Stripe customers belong to no account: cus_2, cus_3, cus_4, cus_5, cus_6 ..."
+    store.execute("DELETE FROM intermediate.customer_accounts")
+    assert {"customers", "unresolved customers"}.isdisjoint(_found(store, tmp_path))
+
+
+def test_sources_that_are_empty_or_stale(store: Engine, tmp_path: Path) -> None:
+    store.execute("DELETE FROM raw.stripe; UPDATE raw.events SET known_at = TIMESTAMP '2026-03-07 23:00:00'")
+    found = _found(store, tmp_path)
+    assert (found["source stripe"].level, found["source stripe"].found) == ("note", "nothing was ever received")
+    stale = found["source product events"]
+    assert (stale.level, stale.found) == (
+        "warning",
+        "the newest record is of 2026-03-07 23:00Z, 2 days before the clock",
+    )
+    assert _found(store, tmp_path, results=None)["source product events"].level == "ok"
+
+
+def test_quarantined_records_by_reason_without_the_retried(store: Engine, tmp_path: Path) -> None:
+    store.execute(
+        "INSERT INTO raw.quarantine VALUES ('bad_json', NULL), ('bad_json', NULL), ('id_reuse', NULL), "
+        "('bad_json', TIMESTAMP '2026-03-01')"
+    )
+    assert _found(store, tmp_path)["quarantine"].found == "3 records: bad_json 2, id_reuse 1"
+
+
+def test_a_disk_without_room_for_a_second_copy(store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=FREE_BYTES - 1))
+    assert _found(store, tmp_path)["disk"].level == "warning"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=FREE_BYTES))
+    assert _found(store, tmp_path)["disk"].level == "ok"
