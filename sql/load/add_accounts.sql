@@ -1,18 +1,21 @@
 -- Keys for every account id that events name or Stripe can lead to: an account for each user and customer that never
 -- names one, the configured metadata of customers and subscriptions, checkout references, the mapping file's accounts.
 INSERT INTO raw.dim_account
+WITH said AS (  -- all in one reading of the object, which is long
+  SELECT object_type, object_id,
+    json_extract_string(object, ['$.customer.id', '$.customer', '$.client_reference_id', $metadata_path]) AS v
+  FROM stripe_records WHERE reason IS NULL
+)
 SELECT (SELECT max(account_key) FROM raw.dim_account) + row_number() OVER (ORDER BY n.account_id), n.account_id
 FROM (
   SELECT account_id FROM calls WHERE reason IS NULL
   UNION SELECT 'user:' || user_id FROM calls WHERE reason IS NULL
   UNION SELECT 'user:' || previous_id FROM calls WHERE reason IS NULL
-  UNION SELECT json_extract_string(object, $metadata_path) FROM stripe_records
-    WHERE reason IS NULL AND object_type IN ('customer', 'subscription')
-  UNION SELECT json_extract_string(object, '$.client_reference_id') FROM stripe_records WHERE reason IS NULL AND object_type = 'checkout.session'
-  UNION SELECT 'stripe:' || object_id FROM stripe_records WHERE reason IS NULL AND object_type = 'customer'
-  UNION SELECT 'stripe:' || coalesce(json_extract_string(object, '$.customer.id'),
-      CASE WHEN NOT starts_with(json_extract_string(object, '$.customer'), '{') THEN json_extract_string(object, '$.customer') END)
-    FROM stripe_records WHERE reason IS NULL AND object_type <> 'customer'
+  UNION SELECT unnest([
+      CASE WHEN object_type IN ('customer', 'subscription') THEN v[4] END,
+      CASE WHEN object_type = 'checkout.session' THEN v[3] END,
+      'stripe:' || CASE WHEN object_type = 'customer' THEN object_id ELSE coalesce(v[1], CASE WHEN NOT starts_with(v[2], '{') THEN v[2] END) END
+    ]) FROM said
   UNION SELECT account_id FROM mapped_accounts
 ) AS n
 WHERE n.account_id IS NOT NULL AND NOT is_placeholder(n.account_id)
