@@ -32,7 +32,7 @@ def track(
     received = at if received_at is None else received_at
     return {
         "type": "track",
-        "messageId": message_id(account_id, user_id, event, at, salt),
+        "messageId": message_id(account_id, user_id, event, at, salt, sorted((properties or {}).items())),
         "event": event,
         "userId": user_id,
         "context": {"groupId": account_id, "library": {"name": "analytics.js", "version": "4.15.3"}},

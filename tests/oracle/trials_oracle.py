@@ -139,13 +139,13 @@ def _mark_merged(trials: list[Trial], rules: Rules) -> None:
 def _number(facts: Facts, trials: list[Trial], merges: Merges) -> None:
     of_account: dict[str, list[Trial]] = defaultdict(list)
     for trial in sorted(trials, key=lambda t: (t.started_at, t.trial_id)):
+        trial.is_add_on = _is_paying(facts, trial.account_id, trial, merges)
         if trial.outcome != "merged":  # the one it was merged into counts
             of_account[trial.account_id].append(trial)
-    for account_id, own in of_account.items():
+    for own in of_account.values():
         for number, trial in enumerate(own, start=1):
             trial.trial_number = number
             trial.is_first_trial = not any(t.effective_end_at <= trial.started_at for t in own if t is not trial)
-            trial.is_add_on = _is_paying(facts, account_id, trial, merges)
 
 
 def _is_paying(facts: Facts, account_id: str, trial: Trial, merges: Merges) -> bool:
