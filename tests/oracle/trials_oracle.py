@@ -132,7 +132,7 @@ def _mark_merged(trials: list[Trial], rules: Rules) -> None:
             continue
         mates = [t for t in trials if t.account_id == trial.account_id and t.announced_account_id == t.account_id]
         if any(_is_one_trial(trial, mate, rules) for mate in mates):
-            trial.outcome, trial.outcome_at, trial.is_active = "merged", None, False
+            trial.outcome, trial.outcome_at, trial.is_active, trial.is_inferred = "merged", None, False, False
             trial.settlement = None if trial.settlement == "free" else trial.settlement
 
 
