@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlglot import exp, parse_one
 
+from trialwise import parameters
+from trialwise.clock import Clock
 from trialwise.config import Config, milestones
-from trialwise.scoring.rules import caps_in_force, rule_expansion, rules_in_force
-from trialwise.scoring.segments import segment_expansion, segments_in_force
+from trialwise.scoring.rules import caps_in_force, group_rows, rule_expansion, rule_rows, rules_in_force
+from trialwise.scoring.segments import segment_expansion, segment_rows, segments_in_force
 from trialwise.shipped import packaged_sql
 from trialwise.transform.condition import parse_condition
 from trialwise.transform.expand import Expansion, Replacement, item
 from trialwise.transform.model import Model, find_files, load_model, load_models
 
+if TYPE_CHECKING:
+    import polars as pl
+
 CATALOGUE = "intermediate.trial_days"
+Tables = Mapping[str, "pl.DataFrame"]
 ATTRIBUTE_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
 
 
@@ -52,6 +59,23 @@ def expansion(config: Config, own: Path | None = None) -> Expansion:
     lists.update(rule_expansion(rules, caps, partial(parse_condition, catalogue=usable)))
     lists.update(segment_expansion(segments_in_force(config), partial(parse_condition, catalogue=columns)))
     return lists
+
+
+def settings_tables(config: Config, clock: Clock, names: Sequence[tuple[int, str]], folder: Path) -> Tables:
+    """Every config.* table that configuration and clock fill, by name, as frames; calibration is made elsewhere.
+
+    names: (event_key, event_name) of every event name seen. folder: where files that the configuration names lie.
+    """
+    import polars as pl
+
+    rules, caps = rules_in_force(config), caps_in_force(config)
+    rows = {
+        "config.segments": segment_rows(segments_in_force(config)),
+        "config.score_rules": rule_rows(rules),
+        "config.score_groups": group_rows(rules, caps),
+    }
+    scores = {table: pl.DataFrame(found, infer_schema_length=None) for table, found in rows.items()}
+    return {**parameters.tables(config, clock, names, folder), **scores}
 
 
 def _plain_lists(config: Config) -> dict[str, list[dict[str, Replacement]]]:

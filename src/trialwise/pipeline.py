@@ -27,8 +27,6 @@ from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.landing.settings import LoadSettings
 from trialwise.scaffold import SeenEvent
 from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, months_due, set_prior, take_over
-from trialwise.scoring.rules import caps_in_force, group_rows, rule_rows, rules_in_force
-from trialwise.scoring.segments import segment_rows, segments_in_force
 from trialwise.sources.files import open_file
 from trialwise.transform.build import BuildReport, build_models, check_models, create_schemas, sketch
 from trialwise.transform.columns import check_columns
@@ -262,19 +260,9 @@ def _build(
 
 def _fill_config(workspace: Workspace, engine: Engine, clock: Clock) -> None:
     """Configuration and clock as rows; calibration alone is kept."""
-    import polars as pl
-
     config = workspace.config
     names = engine.rows("SELECT event_key, event_name FROM raw.dim_event")
-    rules, caps = rules_in_force(config), caps_in_force(config)
-    frames = dict(parameters.tables(config, clock, names, workspace.folder))
-    for table, rows in (
-        ("config.segments", segment_rows(segments_in_force(config))),
-        ("config.score_rules", rule_rows(rules)),
-        ("config.score_groups", group_rows(rules, caps)),
-    ):
-        frames[table] = pl.DataFrame(rows, infer_schema_length=None)
-    for table, frame in frames.items():
+    for table, frame in composition.settings_tables(config, clock, names, workspace.folder).items():
         engine.clear(table)
         engine.append(table, frame)
     set_prior(engine, config.usage.benchmark_events_per_day)

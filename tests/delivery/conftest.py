@@ -125,7 +125,7 @@ def fill(engine: Engine, given: Mapping[str, Rows]) -> None:
         assert not unknown, f"{name} has no columns {unknown}"
         if rows:
             frame = pl.DataFrame([dict(row) for row in rows], infer_schema_length=None)
-            engine.append(name, frame.select(pl.all().exclude(pl.Null)))
+            engine.append(name, frame)
 
 
 Published = Callable[..., Generation]

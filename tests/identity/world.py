@@ -163,7 +163,7 @@ def build_world(
             engine.execute(model.sql)
     accounts, names = _fill_raw(engine, records, keys)
     for table, frame in tables(CONFIG, Clock(as_of, known_at, "UTC"), list(enumerate(names, start=1)), Path()).items():
-        engine.append(table, frame.select(name for name in frame.columns if frame.schema[name] != pl.Null))
+        engine.append(table, frame)
     trials = models["intermediate.trials"]
     engine.execute(f"CREATE TABLE {trials.name} ({', '.join(f'{c.name} {c.type}' for c in trials.columns)})")
     _fill_trials(engine, {name: key for name, key in accounts.items() if name.startswith("acc")})

@@ -11,10 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from tests.oracle.ndjson import write_ndjson
-from trialwise import composition, parameters
+from trialwise import composition
 from trialwise.clock import Clock
 from trialwise.config import Config, declared_events, parse_config
 from trialwise.delivery.metrics import metrics, options
@@ -24,8 +22,6 @@ from trialwise.landing.folder import Landing
 from trialwise.landing.load import load
 from trialwise.landing.settings import LoadSettings
 from trialwise.scoring.calibrate import set_prior
-from trialwise.scoring.rules import caps_in_force, group_rows, rule_rows, rules_in_force
-from trialwise.scoring.segments import segment_rows, segments_in_force
 from trialwise.sources.files import FileSource, open_file
 from trialwise.transform.build import build_in_transaction, create_schemas
 from trialwise.transform.graph import order, upstream
@@ -87,17 +83,9 @@ class World:
     def _configure(self, clock: Clock) -> None:
         config, engine = self.config, self.engine
         names = engine.rows("SELECT event_key, event_name FROM raw.dim_event")
-        rules, caps = rules_in_force(config), caps_in_force(config)
-        frames = dict(parameters.tables(config, clock, names, Path()))
-        for table, rows in (
-            ("config.segments", segment_rows(segments_in_force(config))),
-            ("config.score_rules", rule_rows(rules)),
-            ("config.score_groups", group_rows(rules, caps)),
-        ):
-            frames[table] = pl.DataFrame(rows, infer_schema_length=None)
-        for table, frame in frames.items():
+        for table, frame in composition.settings_tables(config, clock, names, Path()).items():
             engine.clear(table)
-            engine.append(table, frame.select(name for name in frame.columns if frame.schema[name] != pl.Null))
+            engine.append(table, frame)
         set_prior(engine, config.usage.benchmark_events_per_day)
 
 

@@ -78,7 +78,7 @@ def open_world(world: World, models: Mapping[str, Model]) -> Engine:
     for table, rows in {**_config_rows(world), **world.rows}.items():
         if rows:
             frame = pl.DataFrame(list(rows), infer_schema_length=None)
-            engine.append(table, frame.select(name for name in frame.columns if frame[name].dtype != pl.Null))
+            engine.append(table, frame)
     return engine
 
 
