@@ -50,8 +50,10 @@ def trials_of(facts: Facts, rules: Rules) -> list[Trial]:
         own_payment(facts, trial)
         trial.announced_account_id = trial.account_id
         trial.account_id = surviving(trial.account_id, merges)
-    successors(facts, trials, rules, merges)
-    trials += _announced_trials(facts, trials, rules, merges)
+    everyone = [*trials, *_announced_trials(facts, trials, rules, merges)]
+    # a trial that was merged into another claims nothing: its successor is the other one's
+    successors(facts, [trial for trial in trials if not _is_merged(trial, everyone, rules)], rules, merges)
+    trials = everyone
     for trial in trials:
         settle(facts, trial, rules, merges)
     _mark_merged(trials, rules)
@@ -125,13 +127,18 @@ def _announced_payment(trial: Trial, told: list[Announcement], following: dateti
 # ---------------------------------------------------------------------------------------------- the account's view
 
 
+def _is_merged(trial: Trial, trials: list[Trial], rules: Rules) -> bool:
+    """Whether a merge brought the trial to an account that has one of its own at that time."""
+    if trial.announced_account_id == trial.account_id:
+        return False
+    mates = [t for t in trials if t.account_id == trial.account_id and t.announced_account_id == t.account_id]
+    return any(_is_one_trial(trial, mate, rules) for mate in mates)
+
+
 def _mark_merged(trials: list[Trial], rules: Rules) -> None:
     """Of trials that a merge brought together, the survivor's stays and the others become `merged`."""
     for trial in trials:
-        if trial.announced_account_id == trial.account_id:
-            continue
-        mates = [t for t in trials if t.account_id == trial.account_id and t.announced_account_id == t.account_id]
-        if any(_is_one_trial(trial, mate, rules) for mate in mates):
+        if _is_merged(trial, trials, rules):
             trial.outcome, trial.outcome_at, trial.is_active, trial.is_inferred = "merged", None, False, False
             trial.settlement = None if trial.settlement == "free" else trial.settlement
 
