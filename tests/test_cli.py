@@ -126,6 +126,12 @@ def test_outcomes_add_up_to_new_trials_in_every_cohort(company: Path) -> None:
         assert sums == {row["period_start"]: row["numerator"] for row in started if row["numerator"]}
 
 
+def test_metrics_without_a_name_lists_them(company: Path) -> None:
+    rows = run("metrics", "-f", "json", "-C", company).rows()
+    assert {"trial_conversion", "stickiness"} <= {row["metric"] for row in rows}
+    run("metrics", "trial_conversion", "--by", "fortnight", "-C", company, code=2)
+
+
 def test_a_plot_stands_below_the_cohorts_on_a_terminal_alone(company: Path) -> None:
     arguments = ("metrics", "trial_conversion", "--definition", "start_cohort", "-C", company)
     assert "percent converted" in run(*arguments).out
@@ -140,7 +146,8 @@ def test_a_plot_stands_below_the_cohorts_on_a_terminal_alone(company: Path) -> N
         (("metrics", "trial_conversion", "--definition", "start_cohrt"), "did you mean 'start_cohort'"),
         (("metrics", "trial_conversion", "--within-days", "soon"), "'soon'"),
         (("metrics", "trial_conversion", "--since", "yesterday"), "'yesterday' is no date"),
-        (("metrics", "trial_conversion", "--by", "fortnight"), "fortnight"),
+        (("refresh", "--as-of", "31.1.2026"), "neither a date nor an instant"),
+        (("refresh", "--as-of", "2026-01-01", "--into", "/nonexistent/x.duckdb"), "no folder /nonexistent"),
         (("metrics", "trial_conversion", "--as-of", "31.1.2026"), "neither a date nor an instant"),
         (("leads", "hot_trails"), "did you mean 'hot_trials'"),
         (("account", "nobody"), "no account 'nobody'"),
@@ -191,11 +198,13 @@ def test_explain_and_account_read_like_pages(company: Path) -> None:
     assert "since 2026-03-30 the score went from" in page
     page = run("account", best["account_id"], "-C", company).out
     assert best["account_id"] in page
-    found = run("account", best["account_id"], "-f", "json", "-C", company).rows()[0]
-    assert found["account_id"] == best["account_id"]
-    assert found["timeline"]
+    for form in ("json", "csv"):
+        assert best["account_id"] in run("account", best["account_id"], "-f", form, "-C", company).out
+    timeline = run("account", best["account_id"], "--part", "timeline", "-f", "json", "-C", company).rows()
+    assert list(timeline[0]) == ["at", "kind", "text", "source_id"]
     assert run("explain", best["trial_id"], "-f", "csv", "-C", company).out.startswith("kind,part,")
-    assert run("account", best["account_id"], "-f", "csv", "-C", company).out.count("\n") == len(found["timeline"]) + 1
+    told = run("account", best["account_id"], "--part", "timeline", "-f", "csv", "-C", company).out
+    assert told.count("\n") == len(timeline) + 1
 
 
 def test_sql_answers_from_the_published_tables(company: Path) -> None:
@@ -288,6 +297,8 @@ def test_doctor_says_what_makes_numbers_wrong(company: Path) -> None:
     assert "unresolved customers" in found
     assert "quarantine" in found
     assert "disk" in found
+    rows = run("doctor", "-f", "json", "-C", company).rows()
+    assert list(rows[0]) == ["level", "topic", "found", "advice"]
 
 
 def test_lint_and_docs(company: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from trialwise.errors import ConfigError
         ({"attributes": {"size": {"trate": "employees"}}}, "did you mean 'trait'?"),
         ({"events": {"roles": {"trial_start": ["x"]}}}, "did you mean 'trial_started'?"),
         ({"trials": {"length_days": 0}}, "trials.length_days: Input should be greater than or equal to 1 (found 0)"),
-        ({"segments": [{"key": "My Segment", "enter": "true"}]}, "segments.0.key"),
+        ({"segments": [{"key": "My Segment", "enter": "true"}]}, "segments.0.key: expected lower-case letters"),
         ({"segments": [{"key": "a", "enter": "1"}, {"key": "a", "enter": "2"}]}, "defines 'a' twice"),
         ({"score": {"rules": [{"key": "r", "points": 5}]}}, "give either milestone"),
         (
@@ -57,6 +57,12 @@ def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: bytes | No
 def test_a_misspelt_variable_is_an_error_with_the_nearest_name() -> None:
     with pytest.raises(ConfigError, match="TRIALWISE_STRIPE_KYE; did you mean 'TRIALWISE_STRIPE_KEY'"):
         check_environment({"TRIALWISE_STRIPE_KYE": "x", "PATH": "/bin"})
+
+
+def test_a_variable_that_resembles_none_gets_no_suggestion() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_environment({"TRIALWISE_WORKSPACE__TIMEZON": "UTC"})
+    assert "did you mean" not in str(caught.value)
 
 
 def test_known_variables_and_those_of_others_pass(tmp_path: Path) -> None:

@@ -52,11 +52,31 @@ class EventFormat(StrEnum):
 
 
 class Unit(StrEnum):
-    """Length of a period."""
+    """Length of a period; all is one row."""
 
     day = "day"
     week = "week"
     month = "month"
+    all = "all"
+
+
+class Population(StrEnum):
+    """Which trials a rate is about."""
+
+    first = "first"
+    repeat = "repeat"
+    add_on = "add_on"
+    all = "all"
+    freemium = "freemium"
+
+
+class AccountPart(StrEnum):
+    """What an account consists of."""
+
+    profile = "profile"
+    trials = "trials"
+    timeline = "timeline"
+    days = "days"
 
 
 Folder = Annotated[
@@ -103,14 +123,15 @@ def _results(folder: Path, as_of: str | None, known_at: str | None) -> Generatio
     from trialwise.progress import progress
 
     with progress("refresh") as report:
-        results = open_results(_workspace(folder), as_of=as_of, known_at=known_at, progress=report)
-    _say(results.caption)
-    return results
+        return open_results(_workspace(folder), as_of=as_of, known_at=known_at, progress=report)
 
 
-def _show(frame: Any, form: Format, output: Path | None) -> None:
+def _show(frame: Any, form: Format, output: Path | None, results: Generation | None = None) -> None:
+    """Write an answer; what moment it is of goes to stderr before it."""
     from trialwise.delivery.output import write
 
+    if results is not None:
+        _say(results.caption)
     write(frame, form.value, output)
 
 
@@ -296,9 +317,13 @@ def refresh(
 ) -> None:
     """Load what was imported, compute every number, check it, publish it."""
     from trialwise.pipeline import refresh as run
+    from trialwise.pipeline import workspace_clock
     from trialwise.progress import progress
 
     workspace = _workspace(folder)
+    workspace_clock(workspace, as_of, known_at)
+    if into is not None and not into.resolve().parent.is_dir():
+        raise InputError(f"no folder {into.resolve().parent}", "Make it, or name another file with --into.")
     if into is None and (as_of or known_at):
         raise InputError(
             "a past moment is not published over the present one",
@@ -333,7 +358,8 @@ def trials(
     folder: Folder = Path(),
 ) -> None:
     """Running trials, the next to end first: usage, segments, score and reasons."""
-    _show(_results(folder, as_of, known_at).trials(every=every, segment=segment, limit=limit), form, output)
+    results = _results(folder, as_of, known_at)
+    _show(results.trials(every=every, segment=segment, limit=limit), form, output, results)
 
 
 @segments_app.callback(epilog=_examples("trialwise segments", 'trialwise segments preview "active_days_7d >= 4"'))
@@ -347,7 +373,8 @@ def segments(
 ) -> None:
     """Every segment with its size, or `preview` a condition."""
     if context.invoked_subcommand is None:
-        _show(_results(folder, as_of, known_at).segments(), form, output)
+        results = _results(folder, as_of, known_at)
+        _show(results.segments(), form, output, results)
 
 
 @segments_app.command(
@@ -367,9 +394,10 @@ def preview(
     from trialwise.pipeline import preview_segment
 
     workspace = _workspace(folder)
-    found = preview_segment(workspace, expression, _results(folder, as_of, known_at), everyone=every)
+    results = _results(folder, as_of, known_at)
+    found = preview_segment(workspace, expression, results, everyone=every)
     _say(f"{found.members.height:,} of {found.looked_at:,} trials")
-    _show(found.members.head(limit) if limit else found.members, form, output)
+    _show(found.members.head(limit) if limit else found.members, form, output, results)
 
 
 @app.command(
@@ -385,7 +413,8 @@ def leads(
     folder: Folder = Path(),
 ) -> None:
     """This morning's lists for sales and growth, with contact, owner and reasons."""
-    _show(_results(folder, as_of, known_at).leads(name, limit=limit), form, output)
+    results = _results(folder, as_of, known_at)
+    _show(results.leads(name, limit=limit), form, output, results)
 
 
 @app.command(
@@ -397,12 +426,12 @@ def leads(
     )
 )
 def metrics(
-    name: Annotated[str, typer.Argument(help="trial_conversion, new_trials, active_trials, trial_outcomes, ...")],
+    name: Annotated[str | None, typer.Argument(help="The metric; without it, the metrics there are.")] = None,
     definition: Annotated[str | None, typer.Option(help="One definition; without it all, side by side.")] = None,
-    by: Annotated[str, typer.Option(help="day, week, month, or all for one row.")] = "month",
+    by: Annotated[Unit, typer.Option(help="Length of the periods; all is one row.")] = Unit.month,
     within_days: Annotated[str | None, typer.Option(help="start_cohort: a number of days, or ever.")] = None,
     grace_days: Annotated[int | None, typer.Option(help="end_cohort: days after the end.", min=0)] = None,
-    population: Annotated[str, typer.Option(help="first, repeat, add_on, all or freemium.")] = "first",
+    population: Annotated[Population, typer.Option(help="Which trials it is about.")] = Population.first,
     split: Annotated[str | None, typer.Option(help="card_type, plan, channel, ...")] = None,
     segment: Annotated[str | None, typer.Option(help="Split by membership at the end of a trial day.")] = None,
     at_day: Annotated[int | None, typer.Option(help="That trial day; half the trial when left out.", min=1)] = None,
@@ -417,13 +446,17 @@ def metrics(
     folder: Folder = Path(),
 ) -> None:
     """A metric under its named definitions, with numerator, denominator, interval and bounds."""
-    frame = _results(folder, as_of, known_at).metrics(
+    results = _results(folder, as_of, known_at)
+    if name is None:
+        _show(results.metric_names(), form, output, results)
+        return
+    frame = results.metrics(
         name,
         definition=definition,
-        by=by,
+        by=by.value,
         within_days=_window(within_days),
         grace_days=grace_days,
-        population=population,
+        population=population.value,
         split=split,
         segment=segment,
         at_day=at_day,
@@ -431,8 +464,15 @@ def metrics(
         since=_day(since),
         until=_day(until),
     )
-    _show(frame, form, output)
-    if plot and form is Format.table and output is None and name == "trial_conversion" and definition and by != "all":
+    _show(frame, form, output, results)
+    if (
+        plot
+        and form is Format.table
+        and output is None
+        and name == "trial_conversion"
+        and definition
+        and by is not Unit.all
+    ):
         from trialwise.delivery import plots
 
         if split is None and segment is None:
@@ -461,6 +501,7 @@ def _day(text: str | None) -> Any:
 @app.command(epilog=_examples("trialwise account acc_0042", "trialwise account acc_0042 -f json"))
 def account(
     account_id: Annotated[str, typer.Argument(help="The account's id.")],
+    part: Annotated[AccountPart | None, typer.Option(help="One part of it; files hold the profile by default.")] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     form: As = Format.table,
@@ -472,10 +513,11 @@ def account(
 
     results = _results(folder, as_of, known_at)
     found = results.account(account_id)
-    if form is Format.table and output is None:
+    if form is Format.table and output is None and part is None:
+        _say(results.caption)
         sys.stdout.write(account_page(found, results))
     else:
-        _show(found.as_frame() if form is Format.json else found.timeline, form, output)
+        _show(found.part("profile" if part is None else part.value), form, output, results)
 
 
 @app.command(epilog=_examples("trialwise explain acc_0042", "trialwise explain acc_0042 --since 2026-03-20"))
@@ -489,13 +531,14 @@ def explain(
     folder: Folder = Path(),
 ) -> None:
     """The score down to the last digit: parts that add up, the evidence rows, what changed."""
-    found = _results(folder, as_of, known_at).explain(identifier, since=since)
+    results = _results(folder, as_of, known_at)
+    found = results.explain(identifier, since=since)
     if form is Format.table and output is None:
         from trialwise.delivery.pages import explanation_page
 
         sys.stdout.write(explanation_page(found))
     else:
-        _show(found.parts, form, output)
+        _show(found.parts, form, output, results)
 
 
 @quarantine_app.command("list", epilog=_examples("trialwise quarantine list --reason bad_timestamp"))
@@ -553,10 +596,14 @@ def quarantine_retry(
 def lint(folder: Folder = Path()) -> None:
     """Check the models, shipped and your own, against the rules they keep."""
     from trialwise.pipeline import models_at
+    from trialwise.shipped import packaged_sql
+    from trialwise.transform.graph import order
     from trialwise.transform.lint import lint as findings_of
 
     models = models_at(folder)
-    findings = findings_of(models)
+    order(models)
+    own = {name for name, model in models.items() if not model.path.is_relative_to(packaged_sql())}
+    findings = [finding for finding in findings_of(models) if not own or finding.model in own]
     for finding in findings:
         sys.stdout.write(f"{finding}\n")
     _say(f"{len(models)} models, {len(findings)} findings")
@@ -591,16 +638,19 @@ def _says(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
 
 
-@app.command(epilog=_examples("trialwise doctor"))
-def doctor(folder: Folder = Path()) -> None:
+@app.command(epilog=_examples("trialwise doctor", "trialwise doctor -f json"))
+def doctor(form: As = Format.table, output: Output = None, folder: Folder = Path()) -> None:
     """Look for what makes numbers wrong without failing: unmapped events, unresolved customers, stale sources, disk."""
+    from trialwise.diagnosis import findings_frame
     from trialwise.pipeline import diagnosis
 
     findings = diagnosis(_workspace(folder))
-    for finding in findings:
-        sys.stdout.write(f"{finding.level:8}{finding.topic}: {finding.found}\n")
-        if finding.advice:
-            sys.stdout.write(f"        {finding.advice}\n")
+    if form is Format.table and output is None:
+        for finding in findings:
+            advice = f"\n        {finding.advice}" if finding.advice else ""
+            sys.stdout.write(f"{finding.level:8}{finding.topic}: {finding.found}{advice}\n")
+    else:
+        _show(findings_frame(findings), form, output)
 
 
 @app.command(epilog=_examples('trialwise sql "SELECT outcome, count(*) FROM marts.trials GROUP BY outcome"'))
@@ -613,4 +663,5 @@ def sql(
     folder: Folder = Path(),
 ) -> None:
     """Ask the published tables; nothing can be changed, no file be read."""
-    _show(_results(folder, as_of, known_at).sql(text), form, output)
+    results = _results(folder, as_of, known_at)
+    _show(results.sql(text), form, output, results)

@@ -274,7 +274,8 @@ def parse_config(data: Mapping[str, Any], name: str = "trialwise.toml") -> Confi
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(name, item) for item in error.errors())) from error
+        lines = "\n".join(_explain(name, item) for item in error.errors())
+        raise ConfigError(lines, f"Mend {name}; 'trialwise init DIR' writes one with every key explained.") from error
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -282,10 +283,24 @@ def check_environment(environment: Mapping[str, str]) -> None:
     known = {f"{ENV_PREFIX}{field.upper()}" for field in Secrets.model_fields}
     for variable in environment:
         if variable.startswith(ENV_PREFIX) and variable not in known:
+            close = nearest(variable.removeprefix(ENV_PREFIX), [name.removeprefix(ENV_PREFIX) for name in known])
             raise ConfigError(
-                f"unknown environment variable {variable}{nearest(variable, known)}",
+                f"unknown environment variable {variable}{close.replace(chr(39), chr(39) + ENV_PREFIX, 1)}",
                 f"Known ones: {', '.join(sorted(known))}.",
             )
+
+
+_EXPECTED = {
+    "string_pattern_mismatch": "expected lower-case letters, digits and underscores, beginning with a letter",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "string_type": "expected text",
+    "string_too_short": "expected text that is not empty",
+    "bool_parsing": "expected true or false",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a table",
+    "missing": "has to be given",
+}
 
 
 def _explain(name: str, item: Any) -> str:
@@ -295,7 +310,8 @@ def _explain(name: str, item: Any) -> str:
         siblings = _keys_at(place[:-1])
         return f"{name}: unknown key '{where}'{nearest(str(place[-1]), siblings)}"
     found = "" if item["type"] == "missing" or place == [] else f" (found {item['input']!r})"
-    return f"{name}: {where}: {item['msg'].removeprefix('Value error, ')}{found}"
+    said = _EXPECTED.get(item["type"], item["msg"].removeprefix("Value error, "))
+    return f"{name}: {where}: {said}{found}"
 
 
 def _is_union_branch(part: int | str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +13,8 @@ from trialwise.engines.duckdb import Engine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import polars as pl
 
     from trialwise.delivery.generation import Generation
 
@@ -75,6 +77,14 @@ def diagnose(config: Config, store: Engine, results: Generation | None, data: Pa
     ]
     rank = {"warning": 0, "note": 1, "ok": 2}
     return sorted(found, key=lambda finding: rank[finding.level])
+
+
+def findings_frame(findings: Sequence[Finding]) -> pl.DataFrame:
+    """Findings as rows: level, topic, found, advice."""
+    import polars as pl
+
+    columns = ("level", "topic", "found", "advice")
+    return pl.DataFrame([tuple(getattr(item, name) for name in columns) for item in findings], columns, orient="row")
 
 
 def _results(results: Generation | None) -> Iterator[Finding]:

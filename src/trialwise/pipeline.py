@@ -40,6 +40,7 @@ Progress = Callable[[str, int, int], None]
 CALIBRATION = ("calibration.calibration", "calibration.calibration_grid")
 """The queries that make a version: the benchmark, then the grid."""
 NEEDS_LENGTH = ("intermediate.event_trials", "announced_trials_have_an_end")
+MOMENTS_KEPT = 20  # results of past moments that stay to be asked again
 SEEN_EVENTS = """
 SELECT d.event_name, count(*), count(DISTINCT nullif(e.account_key, 0)), count(DISTINCT nullif(e.user_key, 0))
 FROM raw.events AS e JOIN raw.dim_event AS d ON d.event_key = e.event_key
@@ -190,6 +191,8 @@ def open_results(
     path = workspace.data / "moments" / f"{_fingerprint(workspace, as_of, known_at)}.duckdb"
     if not path.exists():
         refresh(workspace, as_of=as_of, known_at=known_at, into=path, progress=progress)
+        for old in sorted(path.parent.glob("*.duckdb"), key=lambda kept: kept.stat().st_mtime)[:-MOMENTS_KEPT]:
+            old.unlink(missing_ok=True)
     return open_generation(path, roots)
 
 

@@ -42,16 +42,14 @@ class Account:
     timeline: pl.DataFrame
     days: pl.DataFrame
 
-    def as_frame(self) -> pl.DataFrame:
-        """One row: the profile, then trials, timeline and days as nested lists."""
+    def part(self, name: str) -> pl.DataFrame:
+        """One part as a frame: profile (one row), trials, timeline or days."""
         import polars as pl
 
-        nested = {"trials": self.trials, "timeline": self.timeline, "days": self.days}
-        profile = {name: value for name, value in self.profile.items() if name not in nested}
-        return pl.DataFrame([profile]).with_columns(
-            pl.Series(name, [frame.to_struct().to_list()], dtype=pl.List(pl.Struct(frame.schema)))
-            for name, frame in nested.items()
-        )
+        if name == "profile":
+            return pl.DataFrame([self.profile], infer_schema_length=None)
+        frames = {"trials": self.trials, "timeline": self.timeline, "days": self.days}
+        return frames[name]
 
 
 def account(reader: Reader, account_id: str) -> Account:

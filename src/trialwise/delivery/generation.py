@@ -63,7 +63,7 @@ class Generation:
     def caption(self) -> str:
         """One line that says what the answers are of."""
         moment = self.moment
-        name = f"generation {self.number}" if self.number else self.path.name
+        name = f"generation {self.number}" if self.number else "computed for this moment"
         known = "" if moment.known_at == moment.as_of else f", known by {_instant(moment.known_at)}"
         return f"as of {_instant(moment.as_of)}{known} ({name})"
 
@@ -80,6 +80,10 @@ class Generation:
         Raises InputError for an unknown option or value, NotFoundError for an unknown metric.
         """
         return numbers.metrics(self.reader, name, numbers.options(**options))
+
+    def metric_names(self) -> pl.DataFrame:
+        """The metrics there are: metric, definitions, description."""
+        return numbers.overview(self.reader)
 
     def leads(self, name: str | None = None, *, limit: int | None = None) -> pl.DataFrame:
         """One list, best first; without a name the lists there are. Raises NotFoundError for an unknown one."""

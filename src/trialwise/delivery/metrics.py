@@ -119,6 +119,17 @@ def metrics(reader: Reader, name: str, asked: Options) -> pl.DataFrame:
     return pl.concat(frames)
 
 
+def overview(reader: Reader) -> pl.DataFrame:
+    """The metrics there are: metric, its definitions, the options it takes besides by, since and until."""
+    import polars as pl
+
+    rows = [
+        (name, ", ".join(filter(None, metric.definitions)), ", ".join(sorted(metric.takes)))
+        for name, metric in ((name, METRICS.get(name, Metric(("",), frozenset()))) for name in names(reader))
+    ]
+    return pl.DataFrame(rows, ("metric", "definitions", "options"), orient="row")
+
+
 def names(reader: Reader) -> list[str]:
     """Every metric that can be asked for, the user's own too."""
     parts = {file for metric in METRICS.values() for file in metric.files.values()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialwise.delivery import plots
-from trialwise.delivery.tables import table
+from trialwise.delivery.tables import table, text
 
 if TYPE_CHECKING:
     from trialwise.delivery.account import Account
@@ -23,14 +23,16 @@ SELECT outcome, count(*) AS trials FROM marts.trials WHERE kind = 'trial' GROUP 
 
 def account_page(found: Account, results: Generation) -> str:
     """Profile, trials, a plot of activity, and the newest lines of the timeline."""
-    profile = [f"{name}: {value}" for name, value in found.profile.items() if value is not None]
+    profile = [f"{name}: {text(value)}" for name, value in found.profile.items() if value is not None]
     parts = ["\n".join(profile), table(found.trials)]
     drawn = plots.activity(found.days, results.moment.as_of_date, _width())
     if drawn:
         parts.append(drawn)
     newest = found.timeline.tail(TIMELINE_LINES)
     older = found.timeline.height - newest.height
-    parts.append((f"... {older} earlier lines (--format csv has all)\n" if older else "") + table(newest))
+    parts.append(
+        (f"... {older} earlier lines (--part timeline --format csv has all)\n" if older else "") + table(newest)
+    )
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -52,7 +54,7 @@ def explanation_page(found: Explanation) -> str:
     lines.append(f"  {found.score:>8.2f}  score")
     if found.reasons.height:
         lines += ["", "what goes with it, against the typical trial on the same day:"]
-        lines += [f"  {text}" for text in found.reasons["text"]]
+        lines += [f"  {reason}" for reason in found.reasons["text"]]
     if found.changes is not None:
         lines += ["", f"since {found.since} the score went from {found.score_before:.2f} to {found.score:.2f}:"]
         shown = found.changes.filter(pl.col("change") != 0)
@@ -84,8 +86,8 @@ def morning_report(results: Generation, folder: Path) -> str:
         (f"Whom to call this morning: hot_trials, the first {hot.height}", table(hot)),
         ("The other lists", table(results.leads().select("list", "trials"))),
     ]
-    text = "\n".join(f"{title}\n{'=' * len(title)}\n{body}" for title, body in sections)
-    return f"{results.caption}\n\n{text}\n{_next_steps(folder, first)}"
+    body = "\n".join(f"{title}\n{'=' * len(title)}\n{shown}" for title, shown in sections)
+    return f"{results.caption}\n\n{body}\n{_next_steps(folder, first)}"
 
 
 def _next_steps(folder: Path, account_id: str) -> str:

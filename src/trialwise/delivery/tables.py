@@ -30,12 +30,12 @@ def table(frame: pl.DataFrame, width: int | None = None) -> str:
         return _trials(frame, room)
     if {"metric", "wilson_low", "numerator"} <= columns:
         return _metrics(frame, room)
-    return _plain(frame.columns, [[_text(value) for value in row] for row in frame.iter_rows()], _numeric(frame), room)
+    return _plain(frame.columns, [[text(value) for value in row] for row in frame.iter_rows()], _numeric(frame), room)
 
 
 def _trials(frame: pl.DataFrame, room: int) -> str:
     """One line per trial, then up to three reasons and the segments, indented."""
-    head = ["account", "day", "ends", "card", "use", "7 d", "score"]
+    head = ["account", "day", "ends", "card", "use", "7 d", "score", "outcome"]
     lines, notes = [], []
     for row in frame.iter_rows(named=True):
         ends = row.get("ends_at")
@@ -44,12 +44,13 @@ def _trials(frame: pl.DataFrame, room: int) -> str:
         lines.append(
             [
                 f"{row.get('account_name') or ''} ({row['account_id']})".strip(),
-                _text(row.get("trial_day")),
+                text(row.get("trial_day")),
                 f"{ends:%d %b}" if ends else "",
                 {"on_file": "yes", "none": "no"}.get(row.get("card_status") or "", ""),
                 use,
-                _text(row.get("active_days_7d")),
+                text(row.get("active_days_7d")),
                 "" if row.get("score") is None else f"{row['score']:.1f}",
+                row.get("outcome") or "",
             ]
         )
         people = [f"call {_person(row)}" if _person(row) else "", f"owner {row['owner']}" if row.get("owner") else ""]
@@ -58,6 +59,8 @@ def _trials(frame: pl.DataFrame, room: int) -> str:
         if row.get("segments"):
             said.append("in " + ", ".join(row["segments"]))
         notes.append(said)
+    if all(line[-1] in {"", "pending"} for line in lines):
+        head, lines = head[:-1], [line[:-1] for line in lines]
     return _plain(head, lines, {1, 5, 6}, room, notes)
 
 
@@ -82,11 +85,11 @@ def _metrics(frame: pl.DataFrame, room: int) -> str:
                 _fraction(row),
                 _value(row["value"], unit),
                 _span(row["wilson_low"], row["wilson_high"], "rate"),
-                _text(row["pending"]),
+                text(row["pending"]),
                 _span(row["bound_low"], row["bound_high"], unit) if row["pending"] else "",
-                _text(row["is_final"]),
+                text(row["is_final"]),
                 _value(row["estimate"], unit) if row["pending"] else "",
-                _text(row["excluded"]),
+                text(row["excluded"]),
             ]
         )
     keep = [n for n in range(len(head)) if any(line[n] for line in lines) or not lines]
@@ -165,7 +168,7 @@ def _period(start: date | None, end: date | None) -> str:
 
 def _fraction(row: dict[str, Any]) -> str:
     if row["denominator"] is None:
-        return _text(row["numerator"])
+        return text(row["numerator"])
     return f"{row['numerator']} / {row['denominator']}"
 
 
@@ -174,16 +177,16 @@ def _value(value: float | None, unit: str | None) -> str:
         return ""
     if unit == "rate":
         return f"{100 * value:.1f} %"
-    return _text(value) if unit in {None, "count"} else f"{_text(value)} {unit}"
+    return text(value) if unit in {None, "count"} else f"{text(value)} {unit}"
 
 
 def _span(low: float | None, high: float | None, unit: str | None) -> str:
     if low is None or high is None:
         return ""
-    return f"{100 * low:.1f} to {100 * high:.1f}" if unit == "rate" else f"{_text(low)} to {_text(high)}"
+    return f"{100 * low:.1f} to {100 * high:.1f}" if unit == "rate" else f"{text(low)} to {text(high)}"
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A value as a person reads it, on one line; control characters are shown, never sent to the terminal."""
     if value is None:
         return ""
@@ -200,4 +203,4 @@ def _text(value: Any) -> str:
 
 
 def _items(values: Iterable[Any]) -> Iterable[str]:
-    return (str(value.get("text")) if isinstance(value, dict) else _text(value) for value in values)
+    return (str(value.get("text")) if isinstance(value, dict) else text(value) for value in values)
