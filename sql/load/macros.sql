@@ -39,6 +39,14 @@ CREATE OR REPLACE TEMP MACRO is_no_id(id) AS
 CREATE OR REPLACE TEMP MACRO to_uuid(id) AS
   coalesce(CASE WHEN length(id) = 36 THEN TRY_CAST(id AS UUID) END, CAST(md5(id) AS UUID));
 
+-- The values of a JSON object in one spelling whatever file they came in: a CSV cell is the text "3", a floating-point
+-- column makes 3.0 of it, Parquet has every key, with null where there is nothing. No object, or a key twice: as it stands.
+CREATE OR REPLACE TEMP MACRO same_values(t) AS
+  CASE WHEN t IS NULL THEN '[]'
+    ELSE coalesce(CAST(to_json(list_sort(list_transform(
+      list_filter(map_entries(from_json(t, '"MAP(VARCHAR, VARCHAR)"')), lambda e: e.value IS NOT NULL),
+      lambda e: [e.key, regexp_replace(e.value, '^(-?[0-9]+)\.0+$', '\1')]))) AS VARCHAR), t) END;
+
 -- The JSON text with every string emptied: what is left shows numbers, commas and words outside of strings.
 CREATE OR REPLACE TEMP MACRO without_strings(t) AS regexp_replace(t, '"(?:[^"\\]|\\.)*"', '""', 'g');
 

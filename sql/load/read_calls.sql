@@ -59,6 +59,7 @@ placed AS (
     coalesce(CASE WHEN t.sent_at IS NOT NULL AND t.received_at IS NOT NULL THEN t.received_at - (t.sent_at - t.original_at) END,
       t.stamped_at, t.original_at, t.received_at, s.landed_at) AS occurred_at,
     coalesce(t.timestamp_text, t.original_text) IS NOT NULL AS has_time,
+    t.id IS NULL OR trim(t.id) = '' AS is_nameless,
     s.landed_at
   FROM timed AS t JOIN segments AS s ON s.segment = t.segment
 ),
@@ -78,23 +79,31 @@ judged AS (
         OR (sent_text IS NOT NULL AND sent_at IS NULL) OR (received_text IS NOT NULL AND received_at IS NULL) THEN 'bad_timestamp'
     END AS reason
   FROM placed
+),
+-- What makes two records the same: instants rather than their spelling, since the next export may spell them otherwise;
+-- likewise the values of a flat record, whose format decides whether 3 is a number or a text.
+told AS (
+  SELECT *,
+    CASE WHEN reason IS NULL AND has_time AND is_nameless THEN
+      CAST(md5(concat_ws(chr(31), 'events', coalesce(account_id, chr(30)), coalesce(subject, chr(30)), kind, coalesce(event_name, chr(30)),
+        epoch_us(coalesce(stamped_at, original_at)), same_values(body), same_values(traits), coalesce(previous_id, chr(30)))) AS UUID) END AS content
+  FROM judged
 )
 SELECT segment, import_no, i, n, o, kind, event_name, account_id, subject,
   CASE WHEN kind = 'identify' AND user_id IS NOT NULL THEN 'anon:' || anonymous_id WHEN kind = 'alias' THEN previous_id END,
   CASE WHEN reason IS NOT NULL THEN NULL
-    WHEN id IS NOT NULL AND trim(id) <> '' THEN to_uuid(id)
+    WHEN NOT is_nameless THEN to_uuid(id)
     WHEN NOT has_time THEN CAST(md5(concat_ws(chr(31), 'new', segment, i)) AS UUID) END,
-  CASE WHEN reason IS NULL AND has_time AND (id IS NULL OR trim(id) = '') THEN
-    CAST(md5(concat_ws(chr(31), 'events', coalesce(account_id, chr(30)), coalesce(subject, chr(30)), kind, coalesce(event_name, chr(30)),
-      coalesce(timestamp_text, original_text), coalesce(body, chr(30)), coalesce(traits, chr(30)), coalesce(previous_id, chr(30)))) AS UUID) END,
+  content,
   occurred_at, coalesce(received_at, CASE WHEN has_time THEN occurred_at ELSE landed_at END),
-  CASE WHEN reason IS NULL THEN hash(kind, event_name, account_id, subject, previous_id, original_text, body, traits) END,
+  CASE WHEN reason IS NOT NULL THEN NULL WHEN content IS NOT NULL THEN hash(content)
+    ELSE hash(kind, event_name, account_id, subject, previous_id, original_at, CASE WHEN is_flat THEN same_values(body) ELSE body END, traits) END,
   CASE WHEN reason IS NOT NULL THEN NULL WHEN kind IN ('identify', 'group') THEN with_touch(raw, env, traits)
     WHEN kind <> 'alias' AND event_name IN (SELECT event_name FROM declared) THEN with_reader(raw, env, body) END,
   reason,
   CASE reason WHEN 'bad_timestamp' THEN concat_ws(', ', 'timestamp ' || timestamp_text, 'originalTimestamp ' || original_text, 'sentAt ' || sent_text, 'receivedAt ' || received_text)
     WHEN 'placeholder_id' THEN concat_ws(', ', 'user ' || user_id, 'anonymous ' || anonymous_id, 'account ' || account_id, 'previous ' || previous_id)
-    WHEN 'bad_event' THEN left(event_name, 200) WHEN 'bad_id' THEN left(concat_ws(', ', user_id, anonymous_id, account_id, previous_id, id), 200)
+    WHEN 'bad_event' THEN event_name WHEN 'bad_id' THEN concat_ws(', ', user_id, anonymous_id, account_id, previous_id, id)
     ELSE detail END,
   CASE WHEN reason IS NOT NULL THEN coalesce(from_base64(b64), encode(raw)) END, 'new'
-FROM judged
+FROM told

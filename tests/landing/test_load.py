@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -116,6 +117,72 @@ def test_without_id_the_place_among_equals_counts(kit: Kit) -> None:
     report = kit.take(event(rows=1), event(), event(), event())
     assert (report.loaded, report.duplicate) == (1, 3)
     assert kit.rows("SELECT count(*) FROM raw.events") == [(4,)]
+
+
+def _spelt(kit: Kit, layout: str) -> Path:
+    """The same three events in another file: reports of 3 and 4 rows, the first one twice."""
+    times = {
+        "zulu": "2026-01-05T10:00:00Z",
+        "milliseconds": "2026-01-05T10:00:00.000Z",
+        "offset": "2026-01-05T11:00:00+01:00",
+        "space": "2026-01-05 10:00:00",
+        "epoch": 1767607200,
+        "epoch_ms": 1767607200000,
+    }
+    rows = [3, 4, 3]
+    if layout == "csv":
+        path = kit.folder / "same.csv"
+        lines = [f"Report Created,northwind,ana,2026-01-05 10:00:00,{count},,true" for count in rows]
+        path.write_text("\n".join(["event,account_id,user_id,timestamp,rows,note,big", *lines]) + "\n")
+    elif layout == "parquet":
+        path = kit.folder / "same.parquet"
+        known = {"event": "Report Created", "account_id": "northwind", "user_id": "ana", "big": True}
+        frame = pl.DataFrame([{"rows": float(count), "note": None, **known} for count in rows])
+        frame.with_columns(pl.lit(datetime(2026, 1, 5, 10)).alias("timestamp")).write_parquet(path)
+    else:
+        path = kit.folder / f"{layout}.ndjson"
+        records = [event(timestamp=times[layout], rows=count, big=True) for count in rows]
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+SPELLINGS = ("zulu", "milliseconds", "offset", "space", "epoch", "epoch_ms", "csv", "parquet")
+
+
+@pytest.mark.parametrize("first", ["zulu", "csv", "parquet", "epoch"])
+@pytest.mark.parametrize("together", [True, False])
+def test_an_instant_spelt_otherwise_is_the_same_event(kit: Kit, first: str, together: bool) -> None:
+    """METRICS 7: the same content in another file is a duplicate, whatever that file's format."""
+    layouts = [first, *(layout for layout in SPELLINGS if layout != first)]
+    loaded = duplicate = 0
+    for number, layout in enumerate(layouts, 1):
+        kit.landing.land(open_file(_spelt(kit, layout)), landed_at=NOW)
+        if not together or number == len(layouts):
+            report = kit.load()
+            loaded, duplicate = loaded + report.loaded, duplicate + report.duplicate
+    assert (loaded, duplicate, kit.reasons()) == (3, 3 * (len(SPELLINGS) - 1), [])
+    assert kit.rows("SELECT occurred_at FROM raw.events") == [(datetime(2026, 1, 5, 10),)] * 3
+
+
+def test_other_instants_and_values_are_other_events(kit: Kit) -> None:
+    kit.take(event(rows=3), event(rows="3.5"))
+    report = kit.take(event(rows=3, timestamp="2026-01-05T09:00:00.001Z"), event(rows=30), event(), event(rows="3"))
+    assert (report.loaded, report.duplicate) == (3, 1)
+
+
+def test_with_an_id_instants_and_flat_values_are_compared(kit: Kit) -> None:
+    kit.take(event(id="m", rows=3, note=None), call(messageId="n", originalTimestamp="2026-01-05T09:00:00Z"))
+    report = kit.take(event(id="m", rows="3"), call(messageId="n", originalTimestamp="2026-01-05T10:00:00+01:00"))
+    assert (report.loaded, report.duplicate) == (0, 2)
+    assert dict(kit.take(event(id="m", rows="4")).reasons) == {"id_reuse": 1}
+
+
+def test_a_long_detail_is_cut(kit: Kit) -> None:
+    kit.take(event(timestamp="x" * 5000), event(user_id="null", account_id="a" * 5000))
+    assert kit.rows("SELECT reason, length(detail) FROM raw.quarantine ORDER BY line") == [
+        ("bad_timestamp", 200),
+        ("placeholder_id", 200),
+    ]
 
 
 def test_without_id_and_time_a_record_is_always_new(kit: Kit) -> None:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+READING = 2
+"""Another number where the loader itself tells records apart otherwise: older stores are then filled anew."""
+
 
 @dataclass(frozen=True)
 class LoadSettings:
@@ -29,7 +32,7 @@ class LoadSettings:
     @property
     def fingerprint(self) -> str:
         """Equal for equal raw tables. The mapping file is not in it: its accounts are added at every load."""
-        parts = [self.timezone, sorted(self.declared_events), self.account_metadata_key, self.livemode]
+        parts = [READING, self.timezone, sorted(self.declared_events), self.account_metadata_key, self.livemode]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
