@@ -6,9 +6,10 @@ not_null: [trial_id, outcome, effective_end_at, deadline_at, is_inferred, is_fin
 accepted: {outcome: [converted, converted_late, converted_free, pending, cancelled, payment_failed, no_payment_method, expired, merged]}
 decision: outcomes
 */
-WITH dated AS (
+WITH dated AS (  -- a freemium trial that stays free has gone on to nothing: its $0 invoices convert nothing
   SELECT t.trial_id, t.source, t.kind, t.started_at, t.ended_at, t.ends_at, t.end_basis_at, t.cancel_requested_at, t.is_merged, c.as_of,
-    p.converted_at, p.free_at, p.failed_at, p.has_open_invoice, s.dunning_at, s.paused_at, k.had_card_at_end,
+    p.converted_at, CASE WHEN t.kind = 'trial' THEN p.free_at END AS free_at, p.failed_at, p.has_open_invoice, s.dunning_at, s.paused_at, k.had_card_at_end,
+    t.kind = 'freemium' AND t.ended_at < t.started_at + g.freemium_days * INTERVAL 1 DAY AS is_left,  -- by its user, before the horizon
     coalesce(s.is_lost_by_payment, false) AS is_lost_by_payment, coalesce(s.is_paused, false) AS is_paused,
     CASE WHEN p.converted_at < t.end_basis_at THEN p.converted_at ELSE t.end_basis_at END AS effective_end_at,
     t.end_basis_at + g.grace_days * INTERVAL 1 DAY + g.collection_lag_hours * INTERVAL 1 HOUR AS deadline_at,
@@ -29,7 +30,7 @@ judged AS (
       WHEN free_at IS NOT NULL THEN 'converted_free'
       WHEN as_of < effective_end_at THEN 'pending'
       WHEN has_open_invoice AND as_of <= effective_end_at + collection_lag_hours * INTERVAL 1 HOUR THEN 'pending'
-      WHEN cancel_requested_at < ends_at OR (kind = 'freemium' AND ended_at IS NOT NULL AND NOT is_lost_by_payment) THEN 'cancelled'
+      WHEN cancel_requested_at < ends_at OR (is_left AND NOT is_lost_by_payment) THEN 'cancelled'
       WHEN failed_at IS NOT NULL OR dunning_at IS NOT NULL OR is_lost_by_payment THEN 'payment_failed'
       WHEN paused_at IS NOT NULL THEN 'no_payment_method'
       WHEN source = 'stripe' AND ended_at >= ends_at AND NOT had_card_at_end THEN 'no_payment_method'

@@ -95,12 +95,13 @@ account_payments AS (
   UNION ALL
   SELECT account_key, occurred_at, 'event' FROM intermediate.trial_announcements WHERE role = 'subscription_started' AND amount_minor > 0
 ),
-ever AS (
-  SELECT t.trial_id, min(b.paid_at) AS ever_paid_at
+ever AS (  -- an account that paid before the trial renews in it, and pays nothing for the first time
+  SELECT t.trial_id, min(CASE WHEN b.source = 'event' OR b.paid_at > t.started_at THEN b.paid_at END) AS ever_paid_at
   FROM intermediate.trial_bases AS t
   INNER JOIN account_payments AS b ON b.account_key = t.account_key
-  WHERE (b.source = 'stripe' AND b.paid_at > t.started_at) OR (b.source = 'event' AND t.source = 'event' AND b.paid_at >= t.started_at)
-  GROUP BY t.trial_id
+  WHERE b.source = 'stripe' OR t.source = 'event'
+  GROUP BY t.trial_id, t.started_at
+  HAVING min(b.paid_at) >= t.started_at
 )
 SELECT
   CAST(t.trial_id AS VARCHAR) AS trial_id, -- trial
@@ -116,7 +117,7 @@ SELECT
   CAST(z.free_at AS TIMESTAMP) AS free_at, -- when a free plan or a 100 % discount began instead
   CAST(x.failed_at AS TIMESTAMP) AS failed_at, -- first sign that a service invoice could not be collected
   CAST(coalesce(x.is_open, 0) = 1 AS BOOLEAN) AS has_open_invoice, -- whether a service invoice waits to be paid
-  CAST(v.ever_paid_at AS TIMESTAMP) AS ever_paid_at -- first payment of the account after the trial's start, for whatever
+  CAST(v.ever_paid_at AS TIMESTAMP) AS ever_paid_at -- first payment of the account, for whatever, after the trial's start; NULL when it had paid before
 FROM intermediate.trial_bases AS t
 LEFT JOIN first_paid AS f ON f.trial_id = t.trial_id AND f.place = 1
 LEFT JOIN own_first AS o ON o.trial_id = t.trial_id

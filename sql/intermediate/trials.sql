@@ -93,7 +93,7 @@ SELECT
   CAST(card_status AS VARCHAR) AS card_status, -- on_file, none or unknown as of the cut
   CAST(card_added_at AS TIMESTAMP) AS card_added_at, -- first payment method stored during the trial
   CAST(active_status_at AS TIMESTAMP) AS active_status_at, -- first `active` after trialing; NULL for product events
-  CAST(ever_paid_at AS TIMESTAMP) AS ever_paid_at, -- first payment of the account after the start, for whatever
+  CAST(ever_paid_at AS TIMESTAMP) AS ever_paid_at, -- first payment of the account, for whatever, after the start; NULL when it had paid before
   CAST(is_paused AS BOOLEAN) AS is_paused, -- status paused as of the cut
   CAST(taken_back_at AS TIMESTAMP) AS refunded_at, -- when all of the first payment had been given back, or a dispute over it was lost
   CAST(coalesce(taken_back_at <= converted_at + refund_days * INTERVAL 1 DAY, false) AS BOOLEAN) AS is_refunded, -- fully refunded or lost to a dispute in time: dropped from net

@@ -20,15 +20,16 @@ WITH instant_days AS (  -- the reporting days each UTC date touches: an equality
     SELECT CAST(ends_at AS DATE), day, day_no, starts_at, ends_at FROM config.calendar
 ),
 newest AS (
-    SELECT d.trial_id, max(d.trial_day) AS trial_day
+    SELECT d.trial_id, max(d.trial_day) AS trial_day, max(d.activity_date) AS last_date
     FROM intermediate.trial_days AS d
     GROUP BY d.trial_id
 ),
-last_use AS (
+last_use AS ( -- up to the day of the row that is shown: later use belongs to the account's later trials
     SELECT t.trial_id, max(u.last_value_at) AS last_active_at
     FROM intermediate.trials AS t
+    JOIN newest AS n ON n.trial_id = t.trial_id
     JOIN intermediate.user_days AS u
-        ON u.account_key = t.account_key AND u.activity_date >= t.start_date AND u.value_events > 0
+        ON u.account_key = t.account_key AND u.activity_date BETWEEN t.start_date AND n.last_date AND u.value_events > 0
     GROUP BY t.trial_id
 ),
 instants AS (
@@ -77,7 +78,7 @@ SELECT
     CAST(d.longest_streak_days AS INTEGER) AS longest_streak_days, -- longest such run of the trial
     CAST(d.value_events_7d AS BIGINT) AS value_events_7d, -- value events of the last 7 completed days
     CAST(d.features_used AS INTEGER) AS features_used, -- distinct features used since the start
-    CAST(u.last_active_at AS TIMESTAMP) AS last_active_at, -- last value event
+    CAST(u.last_active_at AS TIMESTAMP) AS last_active_at, -- last value event from the start's day to the day of trial_day, inclusive; later use is the account's, not the trial's
     CAST(d.usage_intensity_hundredths / 100.0 AS DOUBLE) AS usage_intensity, -- intensity index, 0 to 100
     CAST(d.usage_band AS VARCHAR) AS usage_band, -- none, light, moderate or heavy
     CAST(d.rule_score_hundredths / 100.0 AS DOUBLE) AS score, -- points of the rule score
@@ -104,7 +105,7 @@ SELECT
     CAST(t.effective_end_at AS TIMESTAMP) AS effective_end_at, -- over_at, or the conversion when that was earlier
     CAST(coalesce(t.deadline_at, t.started_at + t.freemium_days * INTERVAL 1 DAY) AS TIMESTAMP) AS deadline_at, -- last instant at which a payment counts as converted; of freemium its horizon
     CAST(t.active_status_at AS TIMESTAMP) AS active_status_at, -- first `active` status after trialing
-    CAST(t.ever_paid_at AS TIMESTAMP) AS ever_paid_at, -- first payment of the account after the trial's start
+    CAST(t.ever_paid_at AS TIMESTAMP) AS ever_paid_at, -- first payment of the account, when that came after the trial's start; NULL when it had paid before
     CAST(t.start_date AS DATE) AS start_date, -- local day of the start
     CAST(t.start_no AS INTEGER) AS start_no, -- the same as days since 1970-01-01
     CAST(e.day AS DATE) AS effective_end_date, -- local day of effective_end_at

@@ -21,7 +21,7 @@ trials AS (
         t.population = $population OR ($population = 'all' AND t.population IN ('first', 'repeat', 'add_on')) AS is_counted
     FROM marts.trials AS t
     LEFT JOIN marts.trial_splits AS p ON p.trial_id = t.trial_id AND p.split_key = $split_key
-    WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
+    WHERE t.population <> 'merged' -- a merged trial is no new one: it stands nowhere, not even in excluded
 ),
 moments AS (
     SELECT p.period_start, p.period_end, least(k.ends_at, s.as_of) AS at
@@ -40,7 +40,7 @@ rows_of AS (
         SELECT CAST(NULL AS VARCHAR) AS split_value WHERE CAST($split_key AS VARCHAR) IS NULL
     ) AS v
     LEFT JOIN trials AS t ON t.started_at < p.at AND coalesce(t.effective_end_at > p.at, TRUE)
-        AND NOT (t.is_paused AND coalesce(t.effective_end_at > p.at, TRUE)) AND t.outcome <> 'merged'
+        AND NOT (t.is_paused AND coalesce(t.effective_end_at > p.at, TRUE))
         AND t.split_value IS NOT DISTINCT FROM v.split_value
     GROUP BY p.period_start, p.period_end, v.split_value
 )

@@ -36,7 +36,7 @@ trials AS (
     CROSS JOIN settings AS s
     LEFT JOIN first_days AS q ON q.trial_id = t.trial_id
     LEFT JOIN marts.calendar AS d ON d.day = q.qualified_on
-    WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
+    WHERE t.population <> 'merged' -- a merged trial is no new one: it stands nowhere, not even in excluded
 ),
 qualified AS (
     SELECT p.period_start, p.period_end, t.*,

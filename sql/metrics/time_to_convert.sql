@@ -22,7 +22,7 @@ trials AS (
         t.population = $population OR ($population = 'all' AND t.population IN ('first', 'repeat', 'add_on')) AS is_counted
     FROM marts.trials AS t
     LEFT JOIN marts.trial_splits AS p ON p.trial_id = t.trial_id AND p.split_key = $split_key
-    WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
+    WHERE t.population <> 'merged' -- a merged trial is no new one: it stands nowhere, not even in excluded
 ),
 origins AS (
     SELECT 'from_start' AS origin UNION ALL SELECT 'from_end' AS origin

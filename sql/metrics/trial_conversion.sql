@@ -39,7 +39,7 @@ trials AS (
     FROM marts.trials AS t CROSS JOIN settings AS s
     LEFT JOIN memberships AS m ON m.trial_id = t.trial_id
     LEFT JOIN marts.trial_splits AS p ON p.trial_id = t.trial_id AND p.split_key = $split_key
-    WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
+    WHERE t.population <> 'merged' -- a merged trial is no new one: it stands nowhere, not even in excluded
 ),
 judged AS (
     SELECT t.*,

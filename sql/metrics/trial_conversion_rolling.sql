@@ -25,7 +25,7 @@ trials AS (
     FROM marts.trials AS t
     CROSS JOIN settings AS s
     LEFT JOIN marts.trial_splits AS p ON p.trial_id = t.trial_id AND p.split_key = $split_key
-    WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
+    WHERE t.population <> 'merged' -- a merged trial is no new one: it stands nowhere, not even in excluded
 ),
 appearances AS ( -- the day on which a trial stands above or below the line of its definition
     SELECT t.*, t.converted_date AS day, (NOT $net OR NOT t.is_refunded) AS above, $definition = 'rolling_ended' AS below

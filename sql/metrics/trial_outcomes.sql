@@ -20,7 +20,7 @@ trials AS (
     SELECT t.*,
         t.population = $population OR ($population = 'all' AND t.population IN ('first', 'repeat', 'add_on')) AS is_counted
     FROM marts.trials AS t
-    WHERE t.kind = CASE WHEN $population = 'freemium' THEN 'freemium' ELSE 'trial' END
+    WHERE t.population <> 'merged' -- a merged trial is no new one: it stands nowhere, not even in excluded
 ),
 totals AS (
     SELECT p.period_start, p.period_end, CAST(count(CASE WHEN t.is_counted THEN 1 END) AS BIGINT) AS started,

@@ -134,15 +134,15 @@ def conversion(
 ) -> list[Rate]:
     """Rates by period of one definition, oldest first; a rolling one names its window, without `by` the one at as_of.
 
-    `net` leaves refunded conversions out of the numerator. Trials merged into another, and for `status` those that
-    only the product announced, are excluded.
+    `net` leaves refunded conversions out of the numerator. Trials of other populations, and for `status` those that
+    only the product announced, are excluded; a trial merged into another is no new one and counts nowhere.
     """
     rules = rules or Rules()
     if definition.startswith("rolling"):
         return _rolling(trials, definition, as_of, by, population, net, rules)
     span = week_of if by == "week" else month_of
     groups: dict[tuple[date, date], list[Trial]] = {}
-    for trial in trials:
+    for trial in _new(trials):
         if definition == "end_cohort":
             if trial.effective_end_at <= as_of:
                 groups.setdefault(span(rules.day(trial.effective_end_at)), []).append(trial)
@@ -177,9 +177,14 @@ def conversion(
     return rates
 
 
+def _new(trials: list[Trial]) -> list[Trial]:
+    """Without those that an account merge joined to another one."""
+    return [trial for trial in trials if trial.outcome != "merged"]
+
+
 def _counts(trial: Trial, definition: str, population: Population) -> bool:
     """Whether the rate is about the trial; the others of its period are excluded."""
-    if trial.outcome == "merged" or (definition == "status" and trial.source == "event"):
+    if definition == "status" and trial.source == "event":
         return False
     return in_population(trial, population)
 
@@ -239,14 +244,14 @@ def _rolling(
         while day <= today:
             day = span(day)[1]
             lasts.append(min(day - timedelta(days=1), today))
-    rates = []
+    rates, trials = [], _new(trials)
     for last in lasts:
         begin = last - timedelta(days=29)
 
         def inside(instant: datetime | None, begin: date = begin, last: date = last) -> bool:
             return instant is not None and begin <= rules.day(instant) <= last
 
-        paid = [t for t in trials if t.outcome != "merged" and inside(t.converted_at)]
+        paid = [t for t in trials if inside(t.converted_at)]
         won = [t for t in paid if not (net and t.is_refunded)]
         if definition == "rolling_flow":
             base = [t for t in trials if inside(t.started_at)]

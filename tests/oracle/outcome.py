@@ -28,7 +28,6 @@ def settle(facts: Facts, trial: Trial, rules: Rules, merges: Merges) -> None:
         for invoice in paid_in_order(facts)
         if invoice.total > 0
         and invoice.paid_at is not None
-        and invoice.paid_at > trial.started_at
         and surviving(facts.account_of(invoice.customer_id), merges) == trial.account_id
     ]
     told = [
@@ -37,10 +36,11 @@ def settle(facts: Facts, trial: Trial, rules: Rules, merges: Merges) -> None:
         if trial.source == "event"
         and a.role == "subscription_started"
         and (a.amount_minor or 0) > 0
-        and a.at >= trial.started_at
         and surviving(a.account_id, merges) == trial.account_id
     ]
-    trial.ever_paid_at = min(paid + told, default=None)
+    if all(at >= trial.started_at for at in paid + told):  # a customer who had paid before pays no first time
+        after = [at for at in paid if at > trial.started_at] + told
+        trial.ever_paid_at = min(after, default=None)
     trial.is_active = trial.started_at < facts.as_of < trial.effective_end_at and not trial.left_to_paused
     trial.outcome = _outcome(facts, trial, rules)
     if trial.outcome in ("converted", "converted_late"):

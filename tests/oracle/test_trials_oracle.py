@@ -334,6 +334,17 @@ def test_ever_counts_payments_after_the_start() -> None:
     assert (story.trial().ever_paid_at, story.trial().converted_at) == (_at(START + DAY), None)
 
 
+def test_ever_counts_no_renewal_of_a_customer_who_had_paid_before() -> None:
+    """Paid a second before the trial began: whatever comes after is no first payment, not even the conversion."""
+    story = Story()
+    other = story.sim.subscribe(story.cus, START - DAY, price_id="price_base")
+    invoice = story.sim.open_invoice(other, START - DAY)
+    story.sim.pay(invoice, START - 1)
+    story.pay()
+    trial = story.trial()
+    assert (trial.outcome, trial.ever_paid_at) == ("converted", None)
+
+
 def test_the_known_cut_hides_what_came_later() -> None:
     story = Story()
     story.pay()
@@ -405,7 +416,7 @@ def test_a_merge_leaves_one_merged() -> None:
     assert before == {"big": "pending", "small": "pending"}
     assert after == {"big": ("big", "expired"), "small": ("big", "merged")}
     (rate,) = conversion(read_trials(calls, _at(LATER)), "start_cohort", _at(LATER))
-    assert (len(rate.denominator), len(rate.excluded)) == (1, 1)
+    assert (len(rate.denominator), len(rate.excluded)) == (1, 0), "the merged one is no new trial"
 
 
 # ---------------------------------------------------------------------------------------------- rates
