@@ -178,7 +178,7 @@ def test_a_free_plan_is_freemium() -> None:
     row = _the_trial(sim, _moment(START + 10 * DAY), trial_plans=[sub.price_id])
     assert (row["trial_id"], row["kind"], row["outcome"]) == (f"stripe:{sub.id}:1", "freemium", "pending")
     assert (row["ends_at"], row["is_active"], row["n_days"]) == (None, True, 10)
-    # its free plan is billed with $0 from the start on: that converts nothing, neither before the 90 days are over nor then
+    # its free plan is billed with $0 from the start on: that converts nothing, neither within the 90 days nor later
     sim.pay(sim.open_invoice(sub, START), START)
     for day, outcome in ((10, "pending"), (90, "expired"), (200, "expired")):
         row = _the_trial(sim, _moment(START + day * DAY), trial_plans=[sub.price_id])
