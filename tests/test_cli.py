@@ -292,6 +292,64 @@ def test_files_of_ones_own_from_csv_to_a_list(tmp_path: Path) -> None:
     assert "7 active days of the last 7" in page
 
 
+def test_columns_with_other_names_are_proposed_or_asked_for(tmp_path: Path) -> None:
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text("company,who,what,when\nacme,u1,report_made,2026-03-01T10:00:00Z\n", encoding="utf-8")
+    options = "--map event=what --map account_id=company --map user_id=who --map timestamp=when"
+    ran = run("init", tmp_path / "mine", "--from", renamed)
+    assert f"columns taken by their names: {options}" in ran.err
+    assert "1 events under 1 names" in ran.err
+    assert f"import events FILE {options} -C" in ran.err
+    advice = f"renamed.csv: no column 'event'; columns: company, who, what, when; try {options}"
+    dry = run("import", "events", renamed, "--dry-run", "-C", tmp_path / "mine").err
+    assert advice in dry
+    assert "not looked for: duplicates of what is loaded already" in dry
+    ran = run("import", "events", renamed, "-C", tmp_path / "mine")
+    assert advice in ran.err
+    assert "next: trialwise refresh" not in ran.err
+    assert _balance(run("import", "events", renamed, *options.split(), "-C", tmp_path / "mine").err)["loaded"] == 1
+
+
+def test_init_from_a_file_without_events_stops(tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n1,2\n", encoding="utf-8")
+    ran = run("init", tmp_path / "mine", "--from", other, code=1)
+    assert "no event could be read of 1 records (no_event 1)" in ran.err
+    assert "columns: a, b; try --map event=COLUMN" in ran.err
+    named = tmp_path / "named.csv"
+    named.write_text("event,account_id,timestamp\nopened,,2026-03-01\n", encoding="utf-8")
+    assert "--dry-run" in run("init", tmp_path / "mine", "--from", named, code=1).err
+    assert not (tmp_path / "mine").exists()
+
+
+def test_stripe_objects_among_events_are_sent_to_their_command(tmp_path: Path) -> None:
+    record = {"id": "sub_1", "object": "subscription", "livemode": True}
+    file = write_lines(tmp_path / "subs.ndjson", [record])
+    said = f"trialwise import stripe --from {file}"
+    assert said in run("init", tmp_path / "mine", "--from", file, code=1).err
+    run("init", tmp_path / "mine")
+    assert said in run("import", "events", file, "-C", tmp_path / "mine", code=1).err
+    assert not (tmp_path / "mine" / "data").exists()
+
+
+def test_a_damaged_store_or_generation_names_the_next_command(tmp_path: Path) -> None:
+    run("init", tmp_path)
+    file = write_lines(
+        tmp_path / "one.ndjson", [{"event": "A", "account_id": "acme", "user_id": "u", "timestamp": "2026-03-01"}]
+    )
+    run("import", "events", file, "-C", tmp_path)
+    run("refresh", "-C", tmp_path)
+    data = tmp_path / "data"
+    published = next((data / "published").glob("*.duckdb"))
+    published.write_bytes(b"torn" * 4096)
+    assert "Run 'trialwise refresh'" in run("trials", "-C", tmp_path, code=1).err
+    (data / "store.duckdb").write_bytes(b"torn" * 4096)
+    assert "Move it away and run 'trialwise refresh'" in run("refresh", "-C", tmp_path, code=1).err
+    (data / "store.duckdb").rename(tmp_path / "torn.duckdb")
+    assert "loaded 1 " in run("refresh", "-C", tmp_path).err
+    run("trials", "-C", tmp_path)
+
+
 def test_doctor_says_what_makes_numbers_wrong(company: Path) -> None:
     found = run("doctor", "-C", company).out
     assert "unresolved customers" in found

@@ -149,6 +149,18 @@ def test_quarantined_records_by_reason_without_the_retried(store: Engine, tmp_pa
     assert _found(store, tmp_path)["quarantine"].found == "3 records: bad_json 2, id_reuse 1"
 
 
+def test_records_the_disk_lost_are_a_warning(store: Engine, tmp_path: Path) -> None:
+    store.execute(
+        "INSERT INTO raw.quarantine VALUES ('checksum', NULL), ('missing_frame', NULL), ('damaged_frame', NULL), "
+        "('checksum', NULL), ('bad_json', NULL), ('checksum', TIMESTAMP '2026-03-01')"
+    )
+    found = _found(store, tmp_path)["landing"]
+    assert found.level == "warning"
+    assert found.found.startswith("4 records changed or went missing on disk")
+    assert found.found.endswith(": checksum 2, damaged_frame 1, missing_frame 1")
+    assert "backup" in found.advice
+
+
 def test_a_disk_without_room_for_a_second_copy(store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=FREE_BYTES - 1))
     assert _found(store, tmp_path)["disk"].level == "warning"

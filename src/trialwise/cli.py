@@ -168,18 +168,25 @@ def init(
     """Write a commented trialwise.toml that works as it is."""
     from trialwise.scaffold import config_text, propose, write_config
 
-    proposal = None
+    proposal, options = None, ""
     if source is not None:
-        from trialwise.pipeline import seen_events
+        from trialwise.pipeline import proposed_mapping, seen_events
+        from trialwise.sources.guess import map_options
         from trialwise.sources.mapping import parse_mapping
 
-        seen = seen_events(source, None, parse_mapping(mapping or []))
+        pairs = parse_mapping(mapping or [])
+        guessed = proposed_mapping(source, pairs)
+        if guessed:
+            _say(f"{source.name}: columns taken by their names: {map_options(guessed)}")
+        pairs |= guessed
+        options = f" {map_options(pairs)}" if pairs else ""
+        seen = seen_events(source, None, pairs)
         proposal = propose(seen)
         _say(f"{source.name}: {sum(item.events for item in seen):,} events under {len(seen)} names")
         _say(f"proposed: {len(proposal.value)} value events, roles {', '.join(proposal.roles) or 'none'}")
     path = write_config(folder, config_text(name or folder.resolve().name, proposal))
     _say(f"wrote {path}")
-    _say(f"next: trialwise import events FILE -C {folder}")
+    _say(f"next: trialwise import events FILE{options} -C {folder}")
 
 
 @app.command(epilog=_examples("trialwise demo", "trialwise demo /tmp/company --trials 500 --events 50000"))
@@ -269,12 +276,29 @@ def _import(
             report("reading", 0, 0)
             loaded = rehearse_files(workspace, files, kind=kind, file_format=form, mapping=mapping)
         _say_loaded(loaded, "would be ")
+        _say("not looked for: duplicates of what is loaded already, which an import would leave out")
+        _say_advice(loaded, files, kind, form, mapping)
         _say("nothing was kept (--dry-run)")
         return
     with progress("import") as report:
         done = import_files(workspace, files, kind=kind, file_format=form, mapping=mapping, progress=report)
     _say_imported(done.receipts, done.loaded)
-    _say("next: trialwise refresh")
+    if not _say_advice(done.loaded, files, kind, form, mapping):
+        _say("next: trialwise refresh")
+
+
+def _say_advice(loaded: Any, files: list[Path], kind: str, form: str | None, mapping: dict[str, str]) -> bool:
+    """Where nothing came of an import for want of events: the columns there are and what to try; whether it was so."""
+    from trialwise.pipeline import mapping_advice
+
+    if kind != "events" or loaded is None or loaded.loaded or loaded.duplicate:
+        return False
+    if loaded.reasons.keys().isdisjoint({"no_event", "unknown_shape"}):
+        return False
+    found = mapping_advice(files, form, mapping)
+    for text in found:
+        _say(text)
+    return bool(found)
 
 
 def _say_imported(receipts: Any, loaded: Any) -> None:

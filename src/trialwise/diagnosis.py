@@ -47,6 +47,8 @@ SELECT 'stripe' AS source, max(known_at) FROM raw.stripe
 _QUARANTINE = """
 SELECT reason, count(*) FROM raw.quarantine WHERE retried_at IS NULL GROUP BY reason ORDER BY count(*) DESC, reason
 """
+LOST = ("checksum", "damaged_frame", "missing_frame")
+"""Reasons of records that were received whole and that the disk no longer holds."""
 _LATE_HISTORY = """
 SELECT count(*), coalesce(sum(CAST(known_date > activity_date + 30 AS INTEGER)), 0) FROM raw.events
 """
@@ -169,6 +171,16 @@ def _sources(store: Engine, results: Generation | None) -> Iterator[Finding]:
 
 def _quarantine(store: Engine) -> Iterator[Finding]:
     reasons = store.rows(_QUARANTINE)
+    lost = [(reason, count) for reason, count in reasons if reason in LOST]
+    if lost:
+        yield Finding(
+            "warning",
+            "landing",
+            f"{sum(count for _, count in lost):,} records changed or went missing on disk after they were landed: "
+            f"{', '.join(f'{reason} {count:,}' for reason, count in lost)}",
+            "Restore the landing folder from a backup, or import the files they came in again "
+            "(trialwise quarantine list); look after the disk.",
+        )
     if reasons:
         text = ", ".join(f"{reason} {count:,}" for reason, count in reasons[:SHOWN])
         yield Finding(

@@ -18,7 +18,7 @@ from trialwise.delivery.generation import Generation, open_generation, publish, 
 from trialwise.delivery.preview import Preview, preview
 from trialwise.diagnosis import Finding, diagnose
 from trialwise.engines.duckdb import Engine, connect
-from trialwise.errors import CheckFailed, ConfigError, NotFoundError, StoreLocked
+from trialwise.errors import CheckFailed, ConfigError, InputError, NotFoundError, StoreLocked
 from trialwise.landing import quarantine
 from trialwise.landing.folder import Landing
 from trialwise.landing.load import load
@@ -27,7 +27,8 @@ from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.landing.settings import LoadSettings
 from trialwise.scaffold import SeenEvent
 from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, months_due, set_prior, take_over
-from trialwise.sources.files import open_file
+from trialwise.sources import guess
+from trialwise.sources.files import FileSource, open_file
 from trialwise.transform.build import BuildReport, build_models, check_models, create_schemas, sketch
 from trialwise.transform.columns import check_columns
 from trialwise.transform.condition import parse_condition
@@ -82,9 +83,10 @@ def import_files(
 ) -> Imported:
     """Land files durably, then load them when nobody else owns the store; else the owner's next refresh does.
 
-    kind: 'events' or 'stripe'. Raises InputError for a file that cannot be read at all, before anything is landed.
+    kind: 'events' or 'stripe'. Raises InputError for a file that cannot be read at all, or of Stripe objects where
+    events are asked for, before anything is landed.
     """
-    sources = [open_file(path, kind=kind, file_format=file_format, mapping=mapping) for path in paths]
+    sources = _sources(paths, kind, file_format, mapping)
     landing = Landing(workspace.landing)
     receipts = tuple(
         landing.land(source, landed_at=utc_now(), progress=_step(progress, source.name)) for source in sources
@@ -105,8 +107,11 @@ def rehearse_files(
     file_format: str | None = None,
     mapping: Mapping[str, str] | None = None,
 ) -> LoadReport:
-    """What importing these files into an empty workspace would come to; nothing is kept."""
-    sources = [open_file(path, kind=kind, file_format=file_format, mapping=mapping) for path in paths]
+    """What importing these files into an empty workspace would come to; nothing is kept.
+
+    Raises InputError as `import_files` does.
+    """
+    sources = _sources(paths, kind, file_format, mapping)
     return rehearse(list(sources), load_settings(workspace), landed_at=utc_now())
 
 
@@ -207,10 +212,48 @@ def preview_segment(workspace: Workspace, expression: str, results: Generation, 
 
 
 def seen_events(path: Path, file_format: str | None, mapping: Mapping[str, str]) -> list[SeenEvent]:
-    """The event names of a file with their counts, for `init --from`. Raises InputError for an unreadable file."""
-    source = open_file(path, kind="events", file_format=file_format, mapping=mapping)
-    with rehearsal([source], LoadSettings(), landed_at=utc_now()) as (engine, _):
-        return [SeenEvent(*row) for row in engine.rows(SEEN_EVENTS)]
+    """The event names of a file with their counts, for `init --from`.
+
+    Raises InputError for a file that is unreadable, or in which there is no event: then with what to try.
+    """
+    [source] = _sources([path], "events", file_format, mapping)
+    with rehearsal([source], LoadSettings(), landed_at=utc_now()) as (engine, report):
+        seen = [SeenEvent(*row) for row in engine.rows(SEEN_EVENTS)]
+    if not seen:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(report.reasons.items()))
+        raise InputError(
+            f"{path.name}: no event could be read of {report.received:,} records{f' ({reasons})' if reasons else ''}",
+            guess.advice(guess.glimpse(source), mapping)
+            or "See what is wrong: trialwise import events FILE --dry-run.",
+        )
+    return seen
+
+
+def proposed_mapping(path: Path, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Which columns of a flat file seem to be ours, besides those of `mapping`. Raises InputError as `import_files`."""
+    [source] = _sources([path], "events", None, mapping)
+    seen = guess.glimpse(source)
+    return guess.propose_mapping(seen.columns, mapping) if seen.is_flat else {}
+
+
+def mapping_advice(paths: Sequence[Path], file_format: str | None, mapping: Mapping[str, str]) -> list[str]:
+    """For each file of flat records without a column of events: which columns it has, and what to try."""
+    found = []
+    for source in _sources(paths, "events", file_format, mapping):
+        advice = guess.advice(guess.glimpse(source), mapping)
+        if advice is not None:
+            found.append(f"{source.name}: {advice}")
+    return found
+
+
+def _sources(
+    paths: Sequence[Path], kind: str, file_format: str | None, mapping: Mapping[str, str] | None
+) -> list[FileSource]:
+    sources = [open_file(path, kind=kind, file_format=file_format, mapping=mapping) for path in paths]
+    if kind == "events" and not mapping:
+        for source in sources:
+            guess.refuse_stripe(source, guess.glimpse(source))
+    return sources
 
 
 def _check_promises(models: Mapping[str, Model]) -> None:

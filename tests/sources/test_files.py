@@ -347,3 +347,11 @@ def test_mapping() -> None:
 def test_mappings_that_cannot_be(pairs: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_mapping(pairs)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_a_name_that_promises_compression_is_checked(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"events.ndjson{suffix}"
+    path.write_text('{"event": "Opened"}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=rf"events\.ndjson\{suffix} is called \{suffix} but is not compressed"):
+        open_file(path)

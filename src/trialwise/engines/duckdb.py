@@ -132,6 +132,13 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
+def _remedy(read_only: bool) -> str:
+    """What to do about a file that cannot be used: what is only read was published, what is written is the store."""
+    if read_only:
+        return "Run 'trialwise refresh': it publishes a new one."
+    return "Move it away and run 'trialwise refresh': it is filled again from landing."
+
+
 def connect(
     path: Path | str | None = None,
     *,
@@ -164,9 +171,9 @@ def connect(
                 f"{target} is in use by another trialwise process",
                 "Wait for it to end, or stop it, and run the command again.",
             ) from error
-        raise StoreError(f"{target} cannot be opened: {error}") from error
+        raise StoreError(f"{target} cannot be opened: {cause_of(error)}", _remedy(read_only)) from error
     except duckdb.Error as error:
-        raise StoreError(f"{target} is no usable database: {error}") from error
+        raise StoreError(f"{target} is no usable database: {cause_of(error)}", _remedy(read_only)) from error
     locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
     if not locked:  # a file that this process has open already comes back as it was opened first
         connection.execute("SET TimeZone = 'UTC'")

@@ -19,6 +19,7 @@ from trialwise.sources.mapping import check_mapping
 from trialwise.sources.piece import Piece, Progress, Reader
 
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+COMPRESSED = (".gz", ".zst", ".zstd")
 FORMATS = ("segment", "flat")
 MAX_DOCUMENT_BYTES = 512 << 20
 _HEAD = 64 << 10
@@ -122,6 +123,13 @@ def decompressed(stored: BinaryIO) -> Reader:
 def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as stored:
+            magic = stored.read(4)
+            if magic and path.suffix.lower() in COMPRESSED and not magic.startswith((GZIP, ZSTD)):
+                raise InputError(
+                    f"{path.name} is called {path.suffix} but is not compressed",
+                    f"Check that it is what was meant to be sent; if so, rename it to {path.stem}.",
+                )
+            stored.seek(0)
             return decompressed(stored).read(_HEAD)
     except FileNotFoundError as error:
         raise InputError(f"there is no file {path}", "Check the path.") from error
@@ -131,7 +139,7 @@ def _head(path: Path) -> bytes:
 
 def _layout(path: Path, head: bytes) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in (".gz", ".zst", ".zstd"):
+    if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     suffix = suffixes[-1] if suffixes else ""
     if head.startswith(PARQUET):
