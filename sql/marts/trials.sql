@@ -33,8 +33,9 @@ last_use AS ( -- up to the day of the row that is shown: later use belongs to th
     GROUP BY t.trial_id
 ),
 instants AS (
-    SELECT t.*, CASE WHEN t.ended_at < t.ends_at OR t.ends_at IS NULL THEN t.ended_at ELSE t.ends_at END AS over_at,
-        greatest(coalesce(k.day_no - t.start_no, p.freemium_days), 2) AS length_days, p.freemium_days
+    SELECT t.*, CASE WHEN t.ended_at < coalesce(t.ends_at, t.started_at + p.freemium_days * INTERVAL 1 DAY) THEN t.ended_at
+            ELSE coalesce(t.ends_at, t.started_at + p.freemium_days * INTERVAL 1 DAY) END AS over_at,
+        greatest(coalesce(k.day_no - t.start_no, p.freemium_days), 2) AS length_days
     FROM intermediate.trials AS t
     CROSS JOIN config.parameters AS p
     LEFT JOIN instant_days AS k
@@ -101,9 +102,9 @@ SELECT
     CAST(t.card_added_at AS TIMESTAMP) AS card_added_at, -- first card of the trial
     CAST(t.cancel_requested_at AS TIMESTAMP) AS cancel_requested_at, -- when its user asked to cancel, if not taken back
     CAST(t.ended_at AS TIMESTAMP) AS ended_at, -- when the subscription ended
-    CAST(t.over_at AS TIMESTAMP) AS over_at, -- the earlier of ends_at and ended_at
+    CAST(t.over_at AS TIMESTAMP) AS over_at, -- the earlier of ends_at (of freemium its horizon) and ended_at
     CAST(t.effective_end_at AS TIMESTAMP) AS effective_end_at, -- over_at, or the conversion when that was earlier
-    CAST(coalesce(t.deadline_at, t.started_at + t.freemium_days * INTERVAL 1 DAY) AS TIMESTAMP) AS deadline_at, -- last instant at which a payment counts as converted; of freemium its horizon
+    CAST(t.deadline_at AS TIMESTAMP) AS deadline_at, -- last instant at which a payment counts as converted: over_at, grace and collection lag
     CAST(t.active_status_at AS TIMESTAMP) AS active_status_at, -- first `active` status after trialing
     CAST(t.ever_paid_at AS TIMESTAMP) AS ever_paid_at, -- first payment of the account, when that came after the trial's start; NULL when it had paid before
     CAST(t.start_date AS DATE) AS start_date, -- local day of the start
