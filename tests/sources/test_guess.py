@@ -25,13 +25,16 @@ def _lines(path: Path, *records: Any) -> Path:
             ["company", "who", "what", "when"],
             {"event": "what", "account_id": "company", "user_id": "who", "timestamp": "when"},
         ),
-        (["EventName", "name", "companyId", "company", "uid"], {"event": "EventName", "account_id": "companyId", "user_id": "uid"}),
+        (
+            ["EventName", "name", "companyId", "company", "uid"],
+            {"event": "EventName", "account_id": "companyId", "user_id": "uid"},
+        ),
         (["action", "activity", "name"], {}),
         (["event", "account_id", "userId", "time", "action", "org", "person", "date"], {}),
         (["name", "Created At"], {"event": "name", "timestamp": "Created At"}),
         (["rows", "plan"], {}),
     ],
-)  # fmt: skip
+)
 def test_a_column_is_proposed_where_one_alone_can_be_meant(columns: list[str], expected: dict[str, str]) -> None:
     assert propose_mapping(columns, {}) == expected
 
