@@ -33,7 +33,8 @@ def test_help_needs_less_than_a_third_of_a_cpu_second() -> None:
 
 def test_every_command_has_help_with_an_example() -> None:
     for command in (
-        "init", "demo", "import events", "import stripe", "refresh", "trials", "segments", "segments preview", "leads",
+        "init", "demo", "import events", "import stripe", "refresh", "trials", "segments", "segments preview",
+        "segments columns", "leads",
         "metrics", "account", "explain", "quarantine list", "quarantine show", "quarantine retry", "lint", "docs",
         "doctor", "sql",
     ):  # fmt: skip
@@ -73,6 +74,17 @@ def test_a_segment_of_trials_is_its_live_members(company: Path) -> None:
     assert len(members) == sizes[chosen] > 0
     assert all(chosen in row["segments"] for row in members)
     assert "did you mean" in run("trials", "--segment", chosen + "x", "-C", company, code=1).err
+
+
+def test_the_catalogue_says_what_conditions_and_rules_may_read(company: Path) -> None:
+    rows = {row["column"]: row for row in run("segments", "columns", "-f", "json", "-C", company).rows()}
+    assert rows["active_days_7d"]["type"] == "INTEGER"
+    assert rows["active_days_7d"]["for_scoring"] is True
+    assert rows["attr_employees"]["type"] == "DOUBLE"
+    assert not any(
+        rows[name]["for_scoring"] for name in ("days_since_conversion", "rule_score_hundredths", "fit_grade")
+    )
+    assert all(row["description"] for row in rows.values())
 
 
 def test_preview_counts_what_a_condition_holds_for(company: Path) -> None:

@@ -424,6 +424,19 @@ def preview(
     _show(found.members.head(limit) if limit else found.members, form, output, results)
 
 
+@segments_app.command("columns", epilog=_examples("trialwise segments columns", "trialwise segments columns -f csv"))
+def columns(form: As = Format.table, output: Output = None, folder: Folder = Path()) -> None:
+    """The columns conditions may speak of, with type and meaning, and whether score rules may read them."""
+    import polars as pl
+
+    from trialwise.composition import catalogue_columns
+
+    workspace = _workspace(folder)
+    found = catalogue_columns(workspace.config, workspace.models)
+    rows = [(column.column, column.type, column.for_scoring, column.description) for column in found]
+    _show(pl.DataFrame(rows, ("column", "type", "for_scoring", "description"), orient="row"), form, output)
+
+
 @app.command(
     epilog=_examples("trialwise leads", "trialwise leads hot_trials", "trialwise leads went_quiet -f csv -o quiet.csv")
 )

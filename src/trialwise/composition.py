@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,14 @@ from sqlglot import exp, parse_one
 from trialwise import parameters
 from trialwise.clock import Clock
 from trialwise.config import Config, milestones
-from trialwise.scoring.rules import caps_in_force, group_rows, rule_expansion, rule_rows, rules_in_force
+from trialwise.scoring.rules import (
+    NOT_FOR_SCORING,
+    caps_in_force,
+    group_rows,
+    rule_expansion,
+    rule_rows,
+    rules_in_force,
+)
 from trialwise.scoring.segments import segment_expansion, segment_rows, segments_in_force
 from trialwise.shipped import packaged_sql
 from trialwise.transform.condition import parse_condition
@@ -41,11 +49,37 @@ def models(config: Config, own: Path | None = None) -> dict[str, Model]:
     return load_models(roots(own), expansion(config, own))
 
 
+@dataclass(frozen=True)
+class CatalogueColumn:
+    """A column that conditions may speak of: its type, what it means, and whether score rules may read it."""
+
+    column: str
+    type: str
+    description: str
+    for_scoring: bool
+
+
+def catalogue_columns(config: Config, own: Path | None = None) -> list[CatalogueColumn]:
+    """The catalogue as people read it, in the order of the model."""
+    return [
+        CatalogueColumn(
+            column.name,
+            column.type,
+            column.description,
+            not _is_score(column.name, config) and column.name not in NOT_FOR_SCORING,
+        )
+        for column in _catalogue_model(config, own).columns
+    ]
+
+
 def catalogue(config: Config, own: Path | None = None) -> dict[str, str]:
     """Columns of the trial-day catalogue with their types: what segment conditions may speak of."""
+    return {column.name: column.type for column in _catalogue_model(config, own).columns}
+
+
+def _catalogue_model(config: Config, own: Path | None) -> Model:
     lists = {**_plain_lists(config), **rule_expansion(rules_in_force(config), caps_in_force(config), _unchecked)}
-    model = load_model(find_files(roots(own))[CATALOGUE], CATALOGUE, lists)
-    return {column.name: column.type for column in model.columns}
+    return load_model(find_files(roots(own))[CATALOGUE], CATALOGUE, lists)
 
 
 def expansion(config: Config, own: Path | None = None) -> Expansion:

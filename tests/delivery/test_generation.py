@@ -129,7 +129,9 @@ def test_a_generation_in_a_file_of_its_own(store: Engine, tmp_path: Path) -> Non
 def test_what_is_known_later_is_said(store: Engine, tmp_path: Path) -> None:
     store.execute("UPDATE marts.clock SET known_at = TIMESTAMP '2026-01-05'")
     write_generation(store, tmp_path / "g.duckdb", TABLES)
-    assert read(tmp_path / "g.duckdb") == "as of 2026-01-01 00:00Z, known by 2026-01-05 00:00Z (computed for this moment)"
+    assert (
+        read(tmp_path / "g.duckdb") == "as of 2026-01-01 00:00Z, known by 2026-01-05 00:00Z (computed for this moment)"
+    )
 
 
 def test_nothing_published_yet(tmp_path: Path) -> None:

@@ -40,6 +40,10 @@ SELECT rank, key, text, value, typical, points FROM marts.trial_reasons WHERE tr
 """
 _DAY = "SELECT * FROM intermediate.trial_days WHERE trial_id = $trial_id AND activity_date = $day"
 _LAST_DAY = "SELECT max(activity_date) FROM intermediate.trial_days WHERE trial_id = $trial_id"
+_GRADE = """
+SELECT concat(fit_grade, engagement_grade) FROM intermediate.trial_days WHERE trial_id = $trial_id
+ORDER BY activity_date DESC LIMIT 1
+"""
 _SPAN = "SELECT min(activity_date), max(activity_date) FROM intermediate.trial_days WHERE trial_id = $trial_id"
 _RULES = "SELECT rule, score_group, axis, points, lifespan_days, milestone, condition, cap FROM marts.score_rules"
 
@@ -52,6 +56,7 @@ class Explanation:
     reasons: rank, key, text, value, typical, points; a reason goes with converting, it is no cause.
     since, score_before: the day compared with and the score then, as it was known. changes: kind, part, cause,
     points_before, points_after, change, one row per part and cause; None when nothing was compared.
+    grade: place in the grid of fit (A to C) and engagement (1 to 3), such as B1.
     """
 
     trial_id: str
@@ -65,6 +70,7 @@ class Explanation:
     since: date | None = None
     score_before: float | None = None
     changes: pl.DataFrame | None = None
+    grade: str | None = None
 
 
 def explain(reader: Reader, identifier: str, since: str | None, before: Reader | None) -> Explanation:
@@ -91,6 +97,7 @@ def explain(reader: Reader, identifier: str, since: str | None, before: Reader |
         "scored_by": str(trial["scored_by"]),
         "parts": parts.drop("points_hundredths"),
         "reasons": reader.frame(_REASONS, {"trial_id": trial_id}),
+        "grade": next((grade for (grade,) in reader.engine.rows(_GRADE, {"trial_id": trial_id})), None),
     }
     if since is None:
         return Explanation(**known)

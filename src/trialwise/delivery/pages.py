@@ -44,7 +44,8 @@ def explanation_page(found: Explanation) -> str:
         return f"{found.trial_id} of {found.account_id} has no trial day yet, so no score.\n"
     lines = [
         f"{found.trial_id} of {found.account_id} on {found.day}, trial day {found.trial_day}",
-        f"score {found.score:.2f}, by {found.scored_by}; the parts add up to it exactly",
+        f"score {found.score:.2f}, by {found.scored_by}; the parts add up to it exactly"
+        + (f"; {found.grade} in the grid of fit A to C and engagement 1 to 3" if found.grade else ""),
         "",
     ]
     for row in found.parts.iter_rows(named=True):

@@ -28,9 +28,7 @@ def conversion(frame: pl.DataFrame, width: int = 80) -> str:
     rates = [100 * value for value in rows["value"]]
     highs = [100 * value for value in rows["bound_high"]]
     top = min(100.0, max([5.0, *highs]) * 1.1)
-    figure = _figure(
-        width, f"{rows['definition'][0]}: percent converted (o) and its upper bound (|)"
-    )
+    figure = _figure(width, f"{rows['definition'][0]}: percent converted (o) and its upper bound (|)")
     for place, low, high in zip(places, rates, highs, strict=True):
         if high > low:
             figure.draw(figure.signal([place] * 20, _between(low, high, 20), marker="|"))
