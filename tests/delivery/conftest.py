@@ -115,7 +115,8 @@ def fill(engine: Engine, given: Mapping[str, Rows]) -> None:
         if name == "intermediate.trial_days":
             columns = {"trial_id": "VARCHAR", "activity_date": "DATE", "trial_day": "INTEGER",
                        "rule_score_hundredths": "INTEGER", "points_regular_use": "INTEGER", "points_card": "INTEGER",
-                       "points_bad_title": "INTEGER", "cap_usage": "INTEGER", "cap_person": "INTEGER"}  # fmt: skip
+                       "points_bad_title": "INTEGER", "cap_usage": "INTEGER", "cap_person": "INTEGER",
+                       "fit_grade": "VARCHAR", "engagement_grade": "VARCHAR"}  # fmt: skip
         else:
             columns = columns_of(name)
         declared = ", ".join(f'"{column}" {kind}' for column, kind in columns.items())

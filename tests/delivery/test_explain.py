@@ -25,7 +25,7 @@ def day(number: int, use: int, card: int, title: int, cap: int) -> dict[str, Any
     return {
         "trial_id": "stripe:acme:1", "trial_day": number, "activity_date": date(2026, 1, number),
         "rule_score_hundredths": use + card + title + cap, "points_regular_use": use, "points_card": card,
-        "points_bad_title": title, "cap_usage": cap, "cap_person": 0,
+        "points_bad_title": title, "cap_usage": cap, "cap_person": 0, "fit_grade": "C", "engagement_grade": "2",
     }  # fmt: skip
 
 
@@ -68,6 +68,7 @@ def test_parts_add_up_and_name_their_evidence(published: Published) -> None:
     assert found.parts["text"].to_list() == ["Uses it regularly", "Added a card", "Is a student", "why usage"]
     assert found.reasons["key"].to_list() == ["regular_use"]
     assert found.changes is None
+    assert found.grade == "C2"
 
 
 def test_an_account_stands_for_its_latest_trial(published: Published) -> None:
