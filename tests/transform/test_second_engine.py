@@ -23,6 +23,9 @@ pytestmark = pytest.mark.long
 
 FILES = sorted(path for path in packaged_sql().glob("*/*.test.yaml") if path.parent.name != "staging")
 
+_PARAMETER = re.compile(r"\$(\w+)|%\((\w+)\)s")
+"""A named parameter as the models write it, and as sqlglot writes it for PostgreSQL."""
+
 TRY_CAST = """
 CREATE FUNCTION try_cast(value text, INOUT result anyelement) LANGUAGE plpgsql AS $$
 BEGIN
@@ -58,10 +61,10 @@ class Postgres:
 
     def rows(self, sql: str, params: Mapping[str, object] | None = None) -> list[tuple[Any, ...]]:
         def literal(match: re.Match[str]) -> str:
-            value = (params or {})[match.group(1)]
+            value = (params or {})[match.group(1) or match.group(2)]
             return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
 
-        return list(self.connection.execute(re.sub(r"\$(\w+)", literal, sql) if params else sql).fetchall())
+        return list(self.connection.execute(_PARAMETER.sub(literal, sql) if params else sql).fetchall())
 
 
 @pytest.fixture(scope="session")
