@@ -17,6 +17,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+clients: ## install the official Node client that tests/clients drives (needs npm)
+	npm ci --prefix tests/clients/node --no-audit --no-fund --loglevel=error
+
 demo: setup ## a fictional company, imported, refreshed and shown, in ./demo
 	@$(BIN)/trialwise demo demo
 
@@ -52,4 +55,4 @@ bench: setup ## the budgets as ratios, on the shipped models (EVENTS=10000000 fo
 clean: ## remove the virtual environment and what tools left behind
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist build
 
-.PHONY: help setup demo test test-long check lint fix docs bench clean
+.PHONY: help setup clients demo test test-long check lint fix docs bench clean
