@@ -36,7 +36,7 @@ def test_every_command_has_help_with_an_example() -> None:
         "init", "demo", "import events", "import stripe", "refresh", "trials", "segments", "segments preview",
         "segments columns", "leads",
         "metrics", "account", "explain", "quarantine list", "quarantine show", "quarantine retry", "lint", "docs",
-        "doctor", "sql",
+        "doctor", "sql", "keys create", "keys list", "keys revoke",
     ):  # fmt: skip
         shown = run(*command.split(), "--help")
         assert f"trialwise {command}" in shown.out, command

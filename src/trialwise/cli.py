@@ -33,6 +33,8 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Records that could not 
 app.add_typer(import_app, name="import")
 app.add_typer(segments_app, name="segments")
 app.add_typer(quarantine_app, name="quarantine")
+keys_app = typer.Typer(no_args_is_help=True, help="Who may send to the server and ask it; works while it runs.")
+app.add_typer(keys_app, name="keys")
 
 
 class Format(StrEnum):
@@ -68,6 +70,15 @@ class Population(StrEnum):
     add_on = "add_on"
     all = "all"
     freemium = "freemium"
+
+
+class Scope(StrEnum):
+    """What a key may do; admin may do everything."""
+
+    ingest = "ingest"
+    read = "read"
+    write = "write"
+    admin = "admin"
 
 
 class AccountPart(StrEnum):
@@ -627,6 +638,48 @@ def quarantine_retry(
 
     done = retry_record(_workspace(folder), quarantine_id, None if mended is None else mended.read_bytes())
     _say_imported(done.receipts, done.loaded)
+
+
+@keys_app.command(
+    "create",
+    epilog=_examples("trialwise keys create website --scope ingest", "KEY=$(trialwise keys create bi --scope read)"),
+)
+def keys_create(
+    name: Annotated[str, typer.Argument(help="What it is for; a new key may take the name of the one it replaces.")],
+    scopes: Annotated[list[Scope], typer.Option("--scope", help="What it may do; repeat it.")],
+    folder: Folder = Path(),
+) -> None:
+    """Make a key. It is printed this once, alone, on stdout."""
+    from trialwise.clock import utc_now
+    from trialwise.keys import Keys
+
+    keys = Keys(_workspace(folder).keys)
+    first = not keys.any()
+    secret = keys.create(name, [scope.value for scope in scopes], utc_now())
+    _say(f"key '{name}' ({', '.join(scope.value for scope in scopes)}); it is not shown again:")
+    sys.stdout.write(secret + "\n")
+    if first:
+        _say("from now on every request to the server needs a key")
+
+
+@keys_app.command("list", epilog=_examples("trialwise keys list", "trialwise keys list -f json"))
+def keys_list(form: As = Format.table, output: Output = None, folder: Folder = Path()) -> None:
+    """Every key ever made, with its last characters; never the key."""
+    from trialwise.keys import Keys, keys_frame
+
+    _show(keys_frame(Keys(_workspace(folder).keys).list()), form, output)
+
+
+@keys_app.command("revoke", epilog=_examples("trialwise keys revoke website", "trialwise keys revoke 3f2a"))
+def keys_revoke(
+    which: Annotated[str, typer.Argument(help="Its name, or the beginning of its id.")], folder: Folder = Path()
+) -> None:
+    """Stop a key at once, also in a running server."""
+    from trialwise.clock import utc_now
+    from trialwise.keys import Keys
+
+    key = Keys(_workspace(folder).keys).revoke(which, utc_now())
+    _say(f"revoked {key.id}, '{key.name}' ({', '.join(key.scopes)}), ending in {key.last}")
 
 
 @app.command(epilog=_examples("trialwise lint", "trialwise lint -C acme"))

@@ -51,6 +51,11 @@ class Workspace:
         return self.data / "published"
 
     @property
+    def keys(self) -> Path:
+        """Who may send and read: a file of its own, which needs no store."""
+        return self.data / "keys.json"
+
+    @property
     def models(self) -> Path:
         """The user's own models, which add to or override the shipped ones."""
         return self.folder / "sql"
