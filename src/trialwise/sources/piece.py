@@ -31,3 +31,15 @@ class Piece(NamedTuple):
     envelope: str | None = None
     reason: str | None = None
     detail: str | None = None
+
+
+class Untranslatable(Exception):
+    """A record of another system's format that says nothing trialwise could keep as a call.
+
+    `reason` is a slug, as in quarantine; `detail` what was found, or None.
+    """
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(reason if detail is None else f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

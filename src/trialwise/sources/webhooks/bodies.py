@@ -1,0 +1,76 @@
+"""Bodies into records: JSON stays byte for byte, a form becomes one JSON object."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from trialwise.sources.json_text import Unbalanced, elements, end_of_value, skip_space
+from trialwise.sources.piece import Piece
+
+MAX_FIELDS = 2000
+
+
+def pieces_of_json(body: bytes) -> list[Piece]:
+    """The elements of an array, or the one document, each as sent; what breaks off is one record, for quarantine."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        return [Piece(1, 0, body)]
+    start = skip_space(text, 0)
+    if text[start : start + 1] != "[":
+        return [Piece(1, 0, body.strip())] if body.strip() else []
+    try:
+        spans = list(elements(text, start))
+        if skip_space(text, end_of_value(text, start)) != len(text):
+            return [Piece(1, 0, body)]
+    except Unbalanced:
+        return [Piece(1, 0, body)]
+    found, position, offset = [], 0, 0
+    for first, last in spans:
+        offset += len(text[position:first].encode())
+        position = first
+        found.append(Piece(1, offset, text[first:last].encode()))
+    return found
+
+
+def form_fields(body: bytes) -> list[tuple[str, str]]:
+    """The fields of a form in order, blank ones too; bytes that are no UTF-8 are shown as replacement characters.
+
+    Raises ValueError for more than MAX_FIELDS fields.
+    """
+    return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+
+
+def form_object(fields: list[tuple[str, str]]) -> dict[str, Any]:
+    """`data[merges][FNAME]=x` as {"data": {"merges": {"FNAME": "x"}}}.
+
+    A name that was a text before, and would be a table now, stays as it was written.
+    """
+    whole: dict[str, Any] = {}
+    for name, value in fields:
+        path = _path(name)
+        inner: Any = whole
+        for step in path[:-1]:
+            inner = inner.setdefault(step, {})
+            if not isinstance(inner, dict):
+                break
+        if isinstance(inner, dict) and not isinstance(inner.get(path[-1]), dict):
+            inner[path[-1]] = value
+        else:
+            whole[name] = value
+    return whole
+
+
+def form_piece(fields: list[tuple[str, str]]) -> Piece:
+    """A form as one record: a JSON object of its fields."""
+    return Piece(
+        1, 0, json.dumps(form_object(fields), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    )
+
+
+def _path(name: str) -> list[str]:
+    match = re.fullmatch(r"([^\[\]]+)((?:\[[^\[\]]*\]){1,10})", name)
+    return [name] if match is None else [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
