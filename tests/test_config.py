@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from trialwise.config import Config, check_environment, declared_events, parse_config, read_config
+from trialwise.config import Config, Secrets, check_environment, declared_events, parse_config, read_config
 from trialwise.errors import ConfigError
 
 
@@ -63,6 +63,15 @@ def test_a_variable_that_resembles_none_gets_no_suggestion() -> None:
     with pytest.raises(ConfigError) as caught:
         check_environment({"TRIALWISE_WORKSPACE__TIMEZON": "UTC"})
     assert "did you mean" not in str(caught.value)
+
+
+def test_secrets_of_webhooks_are_lists_that_no_repr_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIALWISE_WEBHOOK_STRIPE", "whsec_new, whsec_old,")
+    monkeypatch.setenv("TRIALWISE_WEBHOOK_DRIP", " ,")
+    secrets = Secrets()
+    assert secrets.webhooks == {"stripe": ("whsec_new", "whsec_old")}
+    assert "whsec" not in repr(secrets)
+    check_environment({"TRIALWISE_WEBHOOK_STRIPE": "whsec_new"})
 
 
 def test_known_variables_and_those_of_others_pass(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trialwise.clock import clock_for
-from trialwise.config import parse_config
+from trialwise.config import declared_events, parse_config
 from trialwise.engines.duckdb import connect
 from trialwise.errors import ConfigError
 from trialwise.parameters import calendar, tables
@@ -54,6 +54,22 @@ def test_value_star_counts_what_has_no_other_role_and_is_no_page(tmp_path: Path)
     names = [(1, "Report Made"), (2, "Trial Started"), (3, "Viewed Home Page")]
     rows = tables(parse_config({}), CLOCK, names, tmp_path)["config.event_catalogue"]
     assert rows.get_column("is_value").to_list() == [True, False, False]
+
+
+def test_what_a_webhook_reports_is_no_use_and_e_mail_events_have_their_role_whatever_the_file_says(
+    tmp_path: Path,
+) -> None:
+    config = parse_config({"events": {"roles": {"email_clicked": ["Mail Clicked"], "sales_action": ["Email Replied"]}}})
+    names = [
+        (1, "Email Link Clicked"),
+        (2, "Mail Clicked"),
+        (3, "Email Replied"),
+        (4, "Webhook: HubSpot Deal Creation"),
+    ]
+    rows = tables(config, CLOCK, names, tmp_path)["config.event_catalogue"]
+    assert rows.get_column("role").to_list() == ["email_clicked", "email_clicked", "email_replied", None]
+    assert rows.get_column("is_value").to_list() == [False, False, False, False]
+    assert {"Email Link Clicked", "Mail Clicked", "Unsubscribed"} <= declared_events(config)
 
 
 def test_calendar_days_of_a_zone_meet_without_gap_or_overlap() -> None:

@@ -18,6 +18,7 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Name = Annotated[str, StringConstraints(min_length=1)]
 Days = Annotated[int, Field(ge=1, le=400)]
 ENV_PREFIX = "TRIALWISE_"
+WEBHOOK_PREFIX = f"{ENV_PREFIX}WEBHOOK_"
 MAX_BITS = 62  # feature and segment masks are BIGINTs
 
 
@@ -241,6 +242,17 @@ class Config(Section):
         return self
 
 
+def _webhook_secrets() -> dict[str, tuple[str, ...]]:
+    """Provider -> secrets, from TRIALWISE_WEBHOOK_<PROVIDER>; several, while one is replaced, stand between commas."""
+    found = {}
+    for variable, value in os.environ.items():
+        if variable.startswith(WEBHOOK_PREFIX):
+            secrets = tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+            if secrets:
+                found[variable.removeprefix(WEBHOOK_PREFIX).lower()] = secrets
+    return found
+
+
 class Secrets(BaseSettings):
     """What comes from the environment alone; never written to a log, a database or an export."""
 
@@ -248,7 +260,23 @@ class Secrets(BaseSettings):
 
     stripe_key: str | None = None
     home: str | None = None
+    webhooks: Mapping[str, tuple[str, ...]] = Field(default_factory=_webhook_secrets, repr=False)
 
+
+# The names e-mail events get when a provider's webhook brings them; they have their role whatever the file says.
+EMAIL_ROLES: Mapping[str, str] = {
+    "Email Sent": "email_sent",
+    "Email Delivered": "email_delivered",
+    "Email Opened": "email_opened",
+    "Email Link Clicked": "email_clicked",
+    "Email Replied": "email_replied",
+    "Unsubscribed": "email_unsubscribed",
+    "Email Bounced": "email_bounced",
+    "Email Marked as Spam": "email_complained",
+}
+
+# Begins the names of what providers report by webhook besides e-mail; such a report is no use of the product.
+REPORT_PREFIX = "Webhook: "
 
 # Milestones that are there without configuration: Stripe and e-mail facts, and Segment's B2B events.
 STANDARD_MILESTONES: Mapping[str, tuple[str, ...]] = {
@@ -272,8 +300,8 @@ def milestones(config: Config) -> dict[str, tuple[str, ...]]:
 
 
 def declared_events(config: Config) -> frozenset[str]:
-    """Event names whose properties are kept: roles, milestones, and those asked for, with their aliases."""
-    names = set(config.events.keep_properties)
+    """Event names whose properties are kept: e-mail, roles, milestones, those asked for, with their aliases."""
+    names = {*config.events.keep_properties, *EMAIL_ROLES}
     for section in (config.events.roles.model_dump().values(), milestones(config).values()):
         for group in section:
             names.update(group)
@@ -311,13 +339,15 @@ def parse_config(data: Mapping[str, Any], name: str = "trialwise.toml") -> Confi
 
 def check_environment(environment: Mapping[str, str]) -> None:
     """Refuse TRIALWISE_ variables nobody reads: pydantic-settings would ignore a misspelt one silently."""
-    known = {f"{ENV_PREFIX}{field.upper()}" for field in Secrets.model_fields}
+    known = {f"{ENV_PREFIX}{field.upper()}" for field in Secrets.model_fields if field != "webhooks"}
     for variable in environment:
+        if variable.startswith(WEBHOOK_PREFIX) and variable != WEBHOOK_PREFIX:
+            continue  # which providers there are is known where they are served
         if variable.startswith(ENV_PREFIX) and variable not in known:
             close = nearest(variable.removeprefix(ENV_PREFIX), [name.removeprefix(ENV_PREFIX) for name in known])
             raise ConfigError(
                 f"unknown environment variable {variable}{close.replace(chr(39), chr(39) + ENV_PREFIX, 1)}",
-                f"Known ones: {', '.join(sorted(known))}.",
+                f"Known ones: {', '.join(sorted(known))} and {WEBHOOK_PREFIX}<PROVIDER>.",
             )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialwise.clock import EPOCH, Clock, day_start
-from trialwise.config import Config, milestones
+from trialwise.config import EMAIL_ROLES, REPORT_PREFIX, Config, milestones
 from trialwise.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 FIRST_DAY = date(2000, 1, 1)
 DAYS_AHEAD = 800  # a trial of 400 days and its horizon, seen from the clock
 LAST_NUMBER = 400
-PREFIXES = ("Viewed ",)  # page and screen calls are never value events under value = "*"
+# Never value events under value = "*": page and screen calls, and what e-mail and CRM services report by webhook.
+PREFIXES = ("Viewed ", REPORT_PREFIX)
 
 
 def tables(
@@ -184,7 +185,7 @@ def _event_rows(config: Config, names: list[tuple[int, str]]) -> list[dict[str, 
     rows = []
     for key, name in names:
         canonical = config.events.aliases.get(name, name)
-        role = roles.get(canonical)
+        role = EMAIL_ROLES.get(name) or roles.get(canonical)
         rows.append(
             {
                 "event_key": key,

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from trialwise.config import REPORT_PREFIX
 from trialwise.sources.piece import Untranslatable
 
 Call = dict[str, Any]
@@ -16,8 +17,6 @@ Translate = Callable[[str, str | None], Call]
 """(record, envelope, both JSON text) -> one call; raises Untranslatable."""
 
 LONGEST_ID = 200
-OWN_PREFIX = "Webhook: "
-"""Begins the names of what providers report besides e-mail, so that no such report counts as use of the product."""
 
 
 def record_of(raw: str) -> dict[str, Any]:
@@ -90,4 +89,4 @@ def titled(words: str) -> str:
 
 def report(provider: str, kind: str) -> str:
     """The name of an event that is no e-mail event: 'Webhook: HubSpot Contact Property Change'."""
-    return f"{OWN_PREFIX}{provider} {titled(kind)}"
+    return f"{REPORT_PREFIX}{provider} {titled(kind)}"
