@@ -5,9 +5,13 @@ TrialwiseError            exit 1  the user can mend it; one line, then what to d
 ├── InputError                    a file or record that cannot be read at all
 ├── NotFoundError                 an account, trial, list or result that is not there
 ├── StoreError                    the workspace's own files
-│   └── StoreLocked               another process owns the store
+│   ├── StoreLocked               another process owns the store
+│   ├── DiskFull                  no room; nothing of what failed was kept
+│   └── Overloaded                more waits to be written than may; nothing of it was taken
 └── ModelError                    a SQL model that cannot be used as it is
     └── CheckFailed       exit 3  a check found bad rows; the published results stay
+
+Untranslatable                    one record, never the run: it goes to quarantine
 """
 
 from __future__ import annotations
@@ -43,8 +47,20 @@ class StoreError(TrialwiseError):
     """The workspace's own files are missing, damaged or of another version."""
 
 
+class StoreDamaged(StoreError):
+    """A database file is cut, changed, or of another version: what it held has to be made again."""
+
+
 class StoreLocked(StoreError):
     """Another process holds the store."""
+
+
+class DiskFull(StoreError):
+    """The disk, a quota or a limit leaves no room to write: nothing of what was to be kept is kept."""
+
+
+class Overloaded(StoreError):
+    """More records wait to be written than may wait: nothing was taken, it can be sent again later."""
 
 
 class ModelError(TrialwiseError):
@@ -62,6 +78,18 @@ class CheckFailed(ModelError):
     def __init__(self, message: str, hint: str | None = None, checks: Collection[tuple[str, str]] = ()) -> None:
         super().__init__(message, hint)
         self.checks = frozenset(checks)
+
+
+class Untranslatable(Exception):
+    """A record of another system's format that says nothing trialwise could keep as a call.
+
+    `reason` is a slug, as in quarantine; `detail` what was found, or None.
+    """
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(reason if detail is None else f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from trialwise.errors import Untranslatable
+
+__all__ = ["Piece", "Progress", "Reader", "Untranslatable"]
+
 Progress = Callable[[int, int], None]
 """Called with (bytes read, bytes in all) of the file as it lies on disk."""
 
@@ -31,15 +35,3 @@ class Piece(NamedTuple):
     envelope: str | None = None
     reason: str | None = None
     detail: str | None = None
-
-
-class Untranslatable(Exception):
-    """A record of another system's format that says nothing trialwise could keep as a call.
-
-    `reason` is a slug, as in quarantine; `detail` what was found, or None.
-    """
-
-    def __init__(self, reason: str, detail: str | None = None) -> None:
-        super().__init__(reason if detail is None else f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
