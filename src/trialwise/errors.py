@@ -3,6 +3,7 @@
 TrialwiseError            exit 1  the user can mend it; one line, then what to do next
 ├── ConfigError                   trialwise.toml or the environment
 ├── InputError                    a file or record that cannot be read at all
+├── SourceError                   a system outside that stays out of reach, or answers what cannot be understood
 ├── NotFoundError                 an account, trial, list or result that is not there
 ├── StoreError                    the workspace's own files
 │   ├── StoreLocked               another process owns the store
@@ -37,6 +38,10 @@ class ConfigError(TrialwiseError):
 
 class InputError(TrialwiseError):
     """A file or record given by the user cannot be read."""
+
+
+class SourceError(TrialwiseError):
+    """A system outside, such as an API that is read, stays out of reach or answers what cannot be understood."""
 
 
 class NotFoundError(TrialwiseError):
