@@ -8,24 +8,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from trialwise.clock import zone
+from trialwise.connections import SourcesSection
 from trialwise.errors import ConfigError, nearest
+from trialwise.section import Name, Section, Slug
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Name = Annotated[str, StringConstraints(min_length=1)]
 Days = Annotated[int, Field(ge=1, le=400)]
 ENV_PREFIX = "TRIALWISE_"
 WEBHOOK_PREFIX = f"{ENV_PREFIX}WEBHOOK_"
+HTTP_PREFIX = f"{ENV_PREFIX}HTTP_"
 MAX_BITS = 62  # feature and segment masks are BIGINTs
-
-
-class Section(BaseModel):
-    """Base of every table of the file: unknown keys are errors, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class WorkspaceSection(Section):
@@ -224,6 +219,7 @@ class Config(Section):
     server: ServerSection = ServerSection()
     landing: LandingSection = LandingSection()
     schedule: ScheduleSection = ScheduleSection()
+    sources: SourcesSection = SourcesSection()
     segments: tuple[SegmentSection, ...] = ()
     score: ScoreSection = ScoreSection()
 
@@ -253,6 +249,15 @@ def _webhook_secrets() -> dict[str, tuple[str, ...]]:
     return found
 
 
+def _http_secrets() -> dict[str, str]:
+    """Name of a [sources.http] section -> its secret, from TRIALWISE_HTTP_<NAME>."""
+    return {
+        variable.removeprefix(HTTP_PREFIX).lower(): value.strip()
+        for variable, value in os.environ.items()
+        if variable.startswith(HTTP_PREFIX) and value.strip()
+    }
+
+
 class Secrets(BaseSettings):
     """What comes from the environment alone; never written to a log, a database or an export."""
 
@@ -261,6 +266,7 @@ class Secrets(BaseSettings):
     stripe_key: str | None = None
     home: str | None = None
     webhooks: Mapping[str, tuple[str, ...]] = Field(default_factory=_webhook_secrets, repr=False)
+    http: Mapping[str, str] = Field(default_factory=_http_secrets, repr=False)
 
 
 # The names e-mail events get when a provider's webhook brings them; they have their role whatever the file says.
@@ -314,7 +320,8 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
 
     Raises ConfigError naming the key, what was found, what was expected and the nearest valid name.
     """
-    check_environment(os.environ if environment is None else environment)
+    environment = os.environ if environment is None else environment
+    check_environment(environment)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -325,7 +332,9 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path.name} is no valid TOML: {error}") from error
-    return parse_config(data, path.name)
+    config = parse_config(data, path.name)
+    check_http_secrets(environment, config)
+    return config
 
 
 def parse_config(data: Mapping[str, Any], name: str = "trialwise.toml") -> Config:
@@ -339,15 +348,27 @@ def parse_config(data: Mapping[str, Any], name: str = "trialwise.toml") -> Confi
 
 def check_environment(environment: Mapping[str, str]) -> None:
     """Refuse TRIALWISE_ variables nobody reads: pydantic-settings would ignore a misspelt one silently."""
-    known = {f"{ENV_PREFIX}{field.upper()}" for field in Secrets.model_fields if field != "webhooks"}
+    known = {f"{ENV_PREFIX}{field.upper()}" for field in Secrets.model_fields if field not in ("webhooks", "http")}
     for variable in environment:
-        if variable.startswith(WEBHOOK_PREFIX) and variable != WEBHOOK_PREFIX:
-            continue  # which providers there are is known where they are served
+        if variable.startswith((WEBHOOK_PREFIX, HTTP_PREFIX)) and variable not in (WEBHOOK_PREFIX, HTTP_PREFIX):
+            continue  # providers are known where they are served, APIs from the file: see check_http_secrets
         if variable.startswith(ENV_PREFIX) and variable not in known:
             close = nearest(variable.removeprefix(ENV_PREFIX), [name.removeprefix(ENV_PREFIX) for name in known])
             raise ConfigError(
                 f"unknown environment variable {variable}{close.replace(chr(39), chr(39) + ENV_PREFIX, 1)}",
-                f"Known ones: {', '.join(sorted(known))} and {WEBHOOK_PREFIX}<PROVIDER>.",
+                f"Known ones: {', '.join(sorted(known))}, {WEBHOOK_PREFIX}<PROVIDER> and {HTTP_PREFIX}<NAME>.",
+            )
+
+
+def check_http_secrets(environment: Mapping[str, str], config: Config) -> None:
+    """Refuse a TRIALWISE_HTTP_ variable whose [sources.http] section is not in the file: it would go unread."""
+    known = [f"{HTTP_PREFIX}{name.upper()}" for name in config.sources.http]
+    for variable in environment:
+        if variable.startswith(HTTP_PREFIX) and variable not in known:
+            name = variable.removeprefix(HTTP_PREFIX).lower()
+            raise ConfigError(
+                f"{variable} is set, but there is no [sources.http.{name}]{nearest(variable, known)}",
+                "Add the section to trialwise.toml, or unset the variable.",
             )
 
 
@@ -370,7 +391,8 @@ def _explain(name: str, item: Any) -> str:
     if item["type"] == "extra_forbidden":
         siblings = _keys_at(place[:-1])
         return f"{name}: unknown key '{where}'{nearest(str(place[-1]), siblings)}"
-    found = "" if item["type"] == "missing" or place == [] else f" (found {item['input']!r})"
+    is_told = item["type"] not in ("missing", "holds_secret") and not isinstance(item["input"], dict)
+    found = f" (found {item['input']!r})" if is_told and place else ""
     said = _EXPECTED.get(item["type"], item["msg"].removeprefix("Value error, "))
     return f"{name}: {where}: {said}{found}"
 

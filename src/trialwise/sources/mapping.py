@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from trialwise.connections import FIELDS
 from trialwise.errors import InputError, nearest
 
-FIELDS = (
-    "event",
-    "account_id",
-    "user_id",
-    "anonymous_id",
-    "timestamp",
-    "received_at",
-    "id",
-    "properties",
-)
 ID_FIELDS = frozenset({"account_id", "user_id", "anonymous_id", "id"})
 
 
