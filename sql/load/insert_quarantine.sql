@@ -7,7 +7,7 @@ FROM (
   UNION ALL
   SELECT segment, item, line, byte_offset, reason, detail, raw FROM stripe_records WHERE reason IS NOT NULL
   UNION ALL
-  SELECT segment, item, NULL, NULL, reason, detail, raw FROM damaged
+  SELECT segment, item, line, byte_offset, reason, detail, raw FROM damaged
 ) AS r
 JOIN segments AS s ON s.segment = r.segment
 ORDER BY r.segment, r.item

@@ -1,5 +1,9 @@
 -- Small rules used by several steps of the load; temporary, so that nothing of them stays in the store.
 
+-- The checksum of a frame, over every value it has; landing/frame.py writes it.
+CREATE OR REPLACE TEMP MACRO frame_sum(i, n, o, r, at_text, bad, detail, b64, env, raw) AS
+  left(md5(concat(i, ' ', n, ' ', o, ' ', r, ' ', at_text, ' ', bad, ' ', detail, ' ', b64, ' ', env, ' ', raw)), 16);
+
 -- An instant as UTC: ISO 8601 with or without zone (without = UTC), or epoch seconds, milliseconds, microseconds by
 -- the number of digits. Everything else is NULL. The pattern comes first because the cast alone would take
 -- 'infinity', +99:99 and years of five digits; the bounds keep instants inside what a calendar table can hold.

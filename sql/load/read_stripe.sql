@@ -4,13 +4,11 @@
 INSERT INTO stripe_records
 WITH frames AS (
   SELECT CAST(parse_filename(f.filename, true) AS INTEGER) AS segment, f.i, f.n, f.o, f.raw, f.b64,
-    CASE WHEN f.bad IS NOT NULL THEN f.bad
-      WHEN f.raw IS NULL OR left(md5(f.raw), 16) <> f.crc THEN 'checksum'
-      ELSE json_problem(f.raw) END AS problem,
+    CASE WHEN f.bad IS NOT NULL THEN f.bad ELSE json_problem(f.raw) END AS problem,
     f.detail
   FROM read_json($paths, format = 'newline_delimited', ignore_errors = true, filename = true,
-    columns = {crc: 'VARCHAR', i: 'BIGINT', n: 'BIGINT', o: 'BIGINT', raw: 'VARCHAR', bad: 'VARCHAR', detail: 'VARCHAR', b64: 'VARCHAR'}) AS f
-  WHERE f.crc IS NOT NULL
+    columns = {crc: 'VARCHAR', i: 'BIGINT', n: 'BIGINT', o: 'BIGINT', r: 'BIGINT', "at": 'VARCHAR', raw: 'VARCHAR', env: 'VARCHAR', bad: 'VARCHAR', detail: 'VARCHAR', b64: 'VARCHAR'}) AS f
+  WHERE f.crc = frame_sum(f.i, f.n, f.o, f.r, f."at", f.bad, f.detail, f.b64, f.env, f.raw)
 ),
 fields AS (
   SELECT *, CASE WHEN problem IS NULL THEN json_extract_string(raw, [

@@ -25,7 +25,7 @@ def test_a_frame_keeps_the_text_and_its_checksum() -> None:
     line, reason = frame(3, 7, 120, text.encode(), '{"sentAt":"x"}')
     assert reason is None
     assert json.loads(line) == {
-        "crc": checksum(text.encode()),
+        "crc": checksum(f'3 7 120      {{"sentAt":"x"}} {text}'.encode()),
         "i": 3,
         "n": 7,
         "o": 120,

@@ -3,50 +3,75 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from trialwise.engines.duckdb import Engine
 from trialwise.landing.folder import Landing
+from trialwise.landing.frame import read_frame
+from trialwise.landing.live import is_header
 from trialwise.landing.statements import rows
+
+_Damage = tuple[str, str, bytes | None, int | None, int | None]
+"""(reason, detail, bytes, line, byte offset)"""
 
 
 def collect(engine: Engine, landing: Landing) -> None:
-    """Fill `damaged` with the frames of this load's segments that could not be read or are missing."""
+    """Fill `damaged` with the records of this load's segments whose frames changed on disk, are broken or gone."""
     import polars as pl
 
-    found: list[tuple[int, int, str, str, bytes | None]] = []
+    found: list[tuple[Any, ...]] = []
     for segment, records, frames in rows(engine, "read_counts"):
-        if frames == records:
-            continue
-        broken = list(_broken(landing.path(segment)))
-        for place, (line, data) in enumerate(broken):
-            found.append((segment, -1 - place, "damaged_frame", f"line {line} of the landing segment is broken", data))
-        for place in range(records - frames - len(broken)):
-            detail = f"the landing segment holds {frames} of {records} records"
-            found.append((segment, -1 - len(broken) - place, "missing_frame", detail, None))
+        lost = records - frames
+        broken = _as_many(lost, _broken(landing.path(segment))) if lost > 0 else []
+        broken += [("missing_frame", f"the landing segment holds {frames} of {records} records", None, None, None)] * (
+            lost - len(broken)
+        )
+        found += [(segment, -1 - place, *what) for place, what in enumerate(broken)]
     schema: dict[str, Any] = {
         "segment": pl.Int32,
         "item": pl.Int64,
         "reason": pl.String,
         "detail": pl.String,
         "raw": pl.Binary,
+        "line": pl.Int64,
+        "byte_offset": pl.Int64,
     }
     engine.append("damaged", pl.DataFrame(found, schema=schema, orient="row"))
 
 
-def _broken(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(line number, bytes) of each line of a segment that is no frame."""
+def _as_many(lost: int, broken: list[tuple[int, bytes]]) -> list[_Damage]:
+    """At most `lost` of the broken lines: a byte that became a line feed made two of one, and they are joined again."""
+    if len(broken) > lost:
+        number, _ = broken[lost - 1]
+        broken = [*broken[: lost - 1], (number, b"\n".join(line for _, line in broken[lost - 1 :]))]
+    return [_damage(number, line) for number, line in broken]
+
+
+def _broken(path: Path) -> list[tuple[int, bytes]]:
+    """(line number, bytes) of each line of a segment that is not the frame it was."""
+    found = []
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
-            if not _is_frame(line):
-                yield number, line.rstrip(b"\n")
+            if read_frame(line) is None and not (number == 1 and is_header(line)):
+                found.append((number, line.rstrip(b"\n")))
+    return found
 
 
-def _is_frame(line: bytes) -> bool:
+def _damage(number: int, line: bytes) -> _Damage:
+    """What quarantine says of a broken line; where it still reads as a frame, the record in it with its place."""
     try:
-        entry = json.loads(line)
-    except ValueError:
-        return False
-    return isinstance(entry, dict) and entry.get("crc") is not None
+        values = json.loads(line)
+        return (
+            "checksum",
+            f"line {number} of the landing segment is not what was written",
+            values["raw"].encode(),
+            _whole(values.get("n")),
+            _whole(values.get("o")),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return "damaged_frame", f"line {number} of the landing segment is broken", line, None, None
+
+
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 63 else None

@@ -15,15 +15,12 @@ from typing import Protocol
 
 from trialwise.errors import InputError, StoreError
 from trialwise.landing import manifest
-from trialwise.landing.frame import frame
+from trialwise.landing.frame import Piece, frame
 from trialwise.landing.manifest import Import, LoadRange, Manifest, Segment
 from trialwise.landing.report import ImportReceipt
 
 SEGMENT_BYTES = 128 << 20
 _BUFFER_LINES = 4096
-
-Piece = tuple[int, int | None, bytes, str | None, str | None, str | None]
-"""(line, byte offset, bytes, envelope, reason, detail) of one record, as sources hand them over."""
 
 
 class Source(Protocol):
@@ -182,18 +179,18 @@ class Landing:
         unsealed = path.with_name(path.name + ".open")
         records = refused = size = 0
         with unsealed.open("wb") as stream:
-            buffer: list[str] = []
+            buffer: list[bytes] = []
             for item, piece in chain([first], items):
                 line, reason = frame(item, *piece)
                 buffer.append(line)
                 records += 1
                 refused += reason is not None
                 if len(buffer) >= _BUFFER_LINES:
-                    size += stream.write("".join(buffer).encode("utf-8", "surrogatepass"))
+                    size += stream.write(b"".join(buffer))
                     buffer.clear()
                     if size >= self.segment_bytes:
                         break
-            size += stream.write("".join(buffer).encode("utf-8", "surrogatepass"))
+            size += stream.write(b"".join(buffer))
             stream.flush()
             os.fsync(stream.fileno())
         unsealed.rename(path)

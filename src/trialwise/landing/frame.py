@@ -5,14 +5,39 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import dataclass
 from hashlib import md5
-from json.encoder import encode_basestring as quoted
 from typing import Any
+
+import orjson
 
 MAX_DEPTH = 100
 MAX_RECORD_BYTES = 2 << 20
+"""Of a record together with its envelope."""
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _KEPT_BYTES = 64 << 10  # of a record too large to be kept whole
+
+Piece = tuple[int, int | None, bytes, str | None, str | None, str | None]
+"""(line, byte offset, bytes, envelope, reason, detail) of one record, as sources hand them over."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What a frame's line says, read back.
+
+    `at` is the instant of arrival (ISO 8601, microseconds, Z) of a live record, None for one from a file; `data` the
+    record's bytes, of a refused one (`reason`) as many as were kept.
+    """
+
+    item: int
+    line: int
+    offset: int | None
+    request: int | None
+    at: str | None
+    data: bytes
+    envelope: str | None
+    reason: str | None
+    detail: str | None
 
 
 def checksum(data: bytes) -> str:
@@ -28,24 +53,80 @@ def frame(
     envelope: str | None = None,
     reason: str | None = None,
     detail: str | None = None,
-) -> tuple[str, str | None]:
+    *,
+    request: int | None = None,
+    at: str | None = None,
+) -> tuple[bytes, str | None]:
     """(the line with its line feed, the reason of refusal or None) of one record.
 
-    A record that is text becomes {"crc", "i", "n", "o", "raw"[, "env"]}; bytes that are no text, too deep or too long
-    become {"crc", "i", "n", "o", "bad", "detail", "b64"} and go to quarantine when they are loaded.
+    A record that is text becomes {"crc", "i", "n", "o"[, "r"][, "at"], "raw"[, "env"]}; bytes that are no text, too
+    deep or too long have {"bad", "detail", "b64"} for "raw" and go to quarantine when they are loaded. `request`
+    numbers the requests (pages) of a live journal, `at` is when it came. The checksum covers every value
+    (sql/load/macros.sql, frame_sum, is the other side of it).
     """
     if reason is None:
         reason, detail = _refusal(data)
-    if reason is None:
-        text = quoted(data.decode())
-        crc = md5(data, usedforsecurity=False).hexdigest()[:16]
-        place = "null" if offset is None else offset
-        tail = "" if envelope is None else f',"env":{quoted(envelope)}'
-        return f'{{"crc":"{crc}","i":{item},"n":{line},"o":{place},"raw":{text}{tail}}}\n', None
-    kept = data if len(data) <= MAX_RECORD_BYTES else data[:_KEPT_BYTES]
-    encoded = base64.b64encode(kept).decode("ascii")
-    body: dict[str, Any] = {"crc": checksum(kept), "i": item, "n": line, "o": offset, "bad": reason, "detail": detail}
-    return json.dumps({**body, "b64": encoded}, ensure_ascii=True, separators=(",", ":")) + "\n", reason
+    around = None
+    if envelope is not None:
+        around, refused = _around(data, envelope)
+        if reason is None and refused is not None:
+            reason, detail = refused
+    live = "" if request is None else f',"r":{request}'
+    if at is not None:
+        live += f',"at":"{at}"'
+    placed = f"{item} {line} {'' if offset is None else offset} {'' if request is None else request} {at or ''}"
+    start = f'"i":{item},"n":{line},"o":{"null" if offset is None else offset}{live}'
+    if reason is not None:
+        return _refused(placed, start, data, None if around is None else envelope, reason, detail), reason
+    text = orjson.dumps(data.decode())
+    if around is None:
+        crc = md5(b"%b     %b" % (placed.encode(), data), usedforsecurity=False).hexdigest()[:16]
+        return b'{"crc":"%b",%b,"raw":%b}\n' % (crc.encode(), start.encode(), text), None
+    crc = md5(b"%b    %b %b" % (placed.encode(), around, data), usedforsecurity=False).hexdigest()[:16]
+    line_bytes = b'{"crc":"%b",%b,"raw":%b,"env":%b}\n'
+    return line_bytes % (crc.encode(), start.encode(), text, orjson.dumps(envelope)), None
+
+
+def read_frame(line: bytes) -> Frame | None:
+    """A line as a frame; None when it is none, or not the one that was written."""
+    try:
+        values = json.loads(line)
+        crc = values["crc"]
+        item, number, offset, request, at = (values.get(key) for key in ("i", "n", "o", "r", "at"))
+        bad, detail, kept, envelope, raw = (values.get(key) for key in ("bad", "detail", "b64", "env", "raw"))
+        told = " ".join(
+            "" if value is None else str(value)
+            for value in (item, number, offset, request, at, bad, detail, kept, envelope, raw)
+        )
+        if crc != checksum(told.encode()):
+            return None
+        data = raw.encode() if kept is None else base64.b64decode(kept, validate=True)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return Frame(item, number, offset, request, at, data, envelope, bad, detail)
+
+
+def _refused(placed: str, start: str, data: bytes, envelope: str | None, reason: str, detail: str | None) -> bytes:
+    kept = base64.b64encode(data if len(data) <= MAX_RECORD_BYTES else data[:_KEPT_BYTES]).decode("ascii")
+    told = None if detail is None else detail.encode("utf-8", "replace").decode()
+    crc = checksum(f"{placed} {reason} {told or ''} {kept} {envelope or ''} ".encode())
+    values: dict[str, Any] = {"bad": reason, "detail": told, "b64": kept}
+    if envelope is not None:
+        values["env"] = envelope
+    return b'{"crc":"%b",%b,%b\n' % (crc.encode(), start.encode(), orjson.dumps(values)[1:])
+
+
+def _around(data: bytes, envelope: str) -> tuple[bytes | None, tuple[str, str] | None]:
+    """(the envelope's bytes, None where it cannot be kept; the reason of refusal with its detail, or None)."""
+    try:
+        around = envelope.encode()
+    except UnicodeEncodeError:
+        return None, ("bad_unicode", "the batch around the record holds half of a pair")
+    if b"\0" in around:
+        return None, ("nul", "NUL in the batch around the record")
+    if (size := len(data) + len(around)) > MAX_RECORD_BYTES:
+        return None, ("too_large", f"{size} bytes with the batch around it, at most {MAX_RECORD_BYTES} are taken")
+    return around, None
 
 
 def _refusal(data: bytes) -> tuple[str | None, str | None]:
