@@ -24,7 +24,7 @@ def open(path: str | Path = ".", *, as_of: str | None = None, known_at: str | No
     computed once and kept. Raises NotFoundError when nothing has been published yet, ConfigError for a bad
     trialwise.toml.
     """
-    from trialwise.pipeline import open_results
+    from trialwise.owner.asking import open_results
     from trialwise.workspace import Workspace
 
     return open_results(Workspace.open(path), as_of=as_of, known_at=known_at)

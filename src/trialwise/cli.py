@@ -103,14 +103,17 @@ Files = Annotated[list[Path], typer.Argument(help="Files; plain, .gz or .zst.", 
 def main() -> None:
     """Entry point: one line per error the user can mend, exit codes as documented (0, 1, 2, 3)."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            _say_recovered()
     except TrialwiseError as error:
         _fail(str(error), error.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
-        _fail("stopped; what was there before is unchanged", 130)
+    except KeyboardInterrupt as stop:
+        _fail(str(stop) or "stopped; what was there before is unchanged", 130)
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -125,12 +128,34 @@ def _say(message: str) -> None:
 def _workspace(folder: Path) -> Workspace:
     from trialwise.workspace import Workspace
 
-    return Workspace.open(folder)
+    workspace = Workspace.open(folder)
+    _recoveries_before.setdefault(workspace.data, _recoveries(workspace.data))
+    return workspace
+
+
+_recoveries_before: dict[Path, tuple[Any, ...]] = {}
+"""Data folder of each workspace this command opened -> the recoveries of its store until then."""
+
+
+def _recoveries(data: Path) -> tuple[Any, ...]:
+    if not (data / "recovered.json").exists():  # so that a healthy workspace pays no import
+        return ()
+    from trialwise.store import recoveries
+
+    return recoveries(data)
+
+
+def _say_recovered() -> None:
+    """Say of every store that proved damaged meanwhile what was done about it, whoever owned it."""
+    for data, before in _recoveries_before.items():
+        for recovery in _recoveries(data)[len(before) :]:
+            _say(f"{recovery}; nothing was lost")
+    _recoveries_before.clear()
 
 
 def _results(folder: Path, as_of: str | None, known_at: str | None) -> Generation:
     """The published results, or those of another moment, computed once and kept."""
-    from trialwise.pipeline import open_results
+    from trialwise.owner.asking import open_results
     from trialwise.progress import progress
 
     with progress("refresh") as report:
@@ -210,7 +235,7 @@ def demo(
     """A fictional company: imported, refreshed, reported, with what to try next."""
     from trialwise.delivery.pages import morning_report
     from trialwise.demo import write_company
-    from trialwise.pipeline import import_files, open_results, refresh
+    from trialwise.owner.asking import import_files, open_results, refresh
     from trialwise.progress import progress
 
     if not (folder / "stripe.ndjson").exists():
@@ -278,7 +303,8 @@ def import_stripe(
 def _import(
     folder: Path, files: list[Path], kind: str, form: str | None, mapping: dict[str, str], dry_run: bool
 ) -> None:
-    from trialwise.pipeline import import_files, rehearse_files
+    from trialwise.owner.asking import import_files
+    from trialwise.pipeline import rehearse_files
     from trialwise.progress import progress
 
     workspace = _workspace(folder)
@@ -351,7 +377,7 @@ def refresh(
     folder: Folder = Path(),
 ) -> None:
     """Load what was imported, compute every number, check it, publish it."""
-    from trialwise.pipeline import refresh as run
+    from trialwise.owner.asking import refresh as run
     from trialwise.pipeline import workspace_clock
     from trialwise.progress import progress
 
@@ -599,11 +625,9 @@ def quarantine_list(
     folder: Folder = Path(),
 ) -> None:
     """Refused records, newest first."""
-    from trialwise.landing import quarantine
-    from trialwise.pipeline import reading_store
+    from trialwise.owner.asking import quarantined
 
-    with reading_store(_workspace(folder)) as store:
-        _show(quarantine.listing(store, reason=reason, waiting=not every, most=limit), form, output)
+    _show(quarantined(_workspace(folder), reason=reason, waiting=not every, most=limit), form, output)
 
 
 @quarantine_app.command("show", epilog=_examples("trialwise quarantine show 3f2a"))
@@ -612,10 +636,9 @@ def quarantine_show(
 ) -> None:
     """One refused record: where it came from, why, and its bytes on stdout."""
     from trialwise.landing import quarantine
-    from trialwise.pipeline import reading_store
+    from trialwise.owner.asking import quarantined_record
 
-    with reading_store(_workspace(folder)) as store:
-        found = quarantine.show(store, quarantine_id)
+    found = quarantined_record(_workspace(folder), quarantine_id)
     _say(f"{found.quarantine_id}: {found.reason}: {quarantine.REASONS.get(found.reason, '')}")
     _say(f"{found.file} line {found.line}, byte {found.byte_offset}{f': {found.detail}' if found.detail else ''}")
     sys.stdout.buffer.write((found.raw or b"") + b"\n")
@@ -634,7 +657,7 @@ def quarantine_retry(
     folder: Folder = Path(),
 ) -> None:
     """Land a refused record again, as it is or mended; once."""
-    from trialwise.pipeline import retry_record
+    from trialwise.owner.asking import retry_record
 
     done = retry_record(_workspace(folder), quarantine_id, None if mended is None else mended.read_bytes())
     _say_imported(done.receipts, done.loaded)
@@ -732,7 +755,7 @@ def _says(path: Path, text: str) -> bool:
 def doctor(form: As = Format.table, output: Output = None, folder: Folder = Path()) -> None:
     """Look for what makes numbers wrong without failing: unmapped events, unresolved customers, stale sources, disk."""
     from trialwise.diagnosis import findings_frame
-    from trialwise.pipeline import diagnosis
+    from trialwise.owner.asking import diagnosis
 
     findings = diagnosis(_workspace(folder))
     if form is Format.table and output is None:

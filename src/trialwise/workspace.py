@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trialwise.config import Config, read_config
@@ -15,12 +17,56 @@ from trialwise.errors import ConfigError, StoreLocked
 CONFIG_NAME = "trialwise.toml"
 
 
+class Turns:
+    """Threads of one process, one at a time, in the order they came."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._holder: int | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a thread has its turn."""
+        return self._holder is not None
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait until it is this thread's turn, and keep it for the length of the block.
+
+        Raises RuntimeError when the thread has it already: it would wait for itself.
+        """
+        mine = threading.Event()
+        with self._mutex:
+            if self._holder == threading.get_ident():
+                raise RuntimeError("the store is asked for twice by one thread")
+            if self._holder is None and not self._waiting:
+                self._holder = threading.get_ident()
+                mine.set()
+            else:
+                self._waiting.append(mine)
+        mine.wait()
+        self._holder = threading.get_ident()
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._holder = None
+                if self._waiting:
+                    self._holder = 0  # taken by the one that wakes up now
+                    self._waiting.popleft().set()
+
+
 @dataclass(frozen=True)
 class Workspace:
-    """Paths and configuration of one company; nothing here opens a database."""
+    """Paths and configuration of one company; nothing here opens a database.
+
+    turns: set where this process owns the store for long (a server): then its threads take turns with it.
+    """
 
     folder: Path
     config: Config
+    turns: Turns | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def open(cls, folder: Path | str = ".") -> Workspace:
@@ -46,6 +92,11 @@ class Workspace:
         return self.data / "store.duckdb"
 
     @property
+    def calibration(self) -> Path:
+        """A copy of the calibration versions, which cannot be made again from other data."""
+        return self.data / "calibration.ndjson"
+
+    @property
     def published(self) -> Path:
         """Read-only generations and CURRENT."""
         return self.data / "published"
@@ -54,6 +105,16 @@ class Workspace:
     def keys(self) -> Path:
         """Who may send and read: a file of its own, which needs no store."""
         return self.data / "keys.json"
+
+    @property
+    def socket(self) -> Path:
+        """Where a server takes commands that need the store."""
+        return self.data / "owner.sock"
+
+    @property
+    def run(self) -> Path:
+        """What a server keeps while it lives; nothing in it is needed afterwards."""
+        return self.data / "run"
 
     @property
     def models(self) -> Path:
@@ -66,20 +127,50 @@ class Workspace:
 
         Raises StoreLocked, naming the process id that holds it.
         """
-        self.data.mkdir(parents=True, exist_ok=True)
-        path = self.data / "owner.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if self.turns is not None:
+            with self.turns.take():
+                yield
+            return
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-                raise StoreLocked(
-                    f"the store of {self.folder} is owned by process {holder}",
-                    "Wait for it to end, or stop it, and run the command again.",
-                ) from error
+            with claim(self.data / "owner.lock"):
+                yield
+        except Claimed as error:
+            raise StoreLocked(
+                f"the store of {self.folder} is owned by process {error.holder}",
+                "Wait for it to end, or stop it, and run the command again.",
+            ) from error
+
+    @contextmanager
+    def owned(self) -> Iterator[Workspace]:
+        """Own the store for long; yields the workspace as the owner's threads see it. Raises StoreLocked as `lock`."""
+        with self.lock():
+            yield replace(self, turns=Turns())
+
+
+class Claimed(Exception):
+    """Another process holds a claim; `holder` is its process id as text."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"claimed by process {holder}")
+        self.holder = holder
+
+
+@contextmanager
+def claim(path: Path) -> Iterator[None]:
+    """Hold a lock file for the length of the block; it names this process and dies with it.
+
+    Raises Claimed when another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Claimed(os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown") from error
+        with suppress(OSError):  # the name is for people; a full disk must not cost the lock
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
-            yield
-        finally:
-            os.close(descriptor)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,155 @@
+"""The commands' side: ask a live owner and wait, else do it here. Both look the same to who asked."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import ValidationError
+
+from trialwise import __version__, pipeline
+from trialwise.delivery.generation import Generation, open_generation
+from trialwise.diagnosis import Finding
+from trialwise.errors import StoreError, StoreLocked
+from trialwise.landing.quarantine import Quarantined
+from trialwise.owner import wire
+from trialwise.owner.operations import (
+    DOCTOR,
+    LOAD,
+    QUARANTINE_LIST,
+    QUARANTINE_RETRY,
+    QUARANTINE_SHOW,
+    REFRESH,
+    RESULTS,
+    Moment,
+    Nothing,
+    Operation,
+    Record,
+    Waiting,
+)
+from trialwise.owner.wire import Asked, Told, valued
+from trialwise.pipeline import Imported, Progress, Refreshed
+from trialwise.workspace import Workspace
+
+if TYPE_CHECKING:
+    import polars as pl
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+def refresh(
+    workspace: Workspace,
+    *,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    into: Path | None = None,
+    progress: Progress | None = None,
+) -> Refreshed:
+    """As pipeline.refresh."""
+    asked = Moment(as_of, known_at, None if into is None else into.resolve())
+    return carry_out(REFRESH, workspace, asked, progress)
+
+
+def open_results(
+    workspace: Workspace,
+    *,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    progress: Progress | None = None,
+) -> Generation:
+    """As pipeline.open_results: only the results of another moment need the store."""
+    if as_of is None and known_at is None:
+        return pipeline.open_results(workspace)
+    path = carry_out(RESULTS, workspace, Moment(as_of, known_at), progress)
+    return open_generation(path, (workspace.models,))
+
+
+def import_files(
+    workspace: Workspace,
+    paths: Sequence[Path],
+    *,
+    kind: str,
+    file_format: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Imported:
+    """As pipeline.import_files: files are landed here, and loaded by the owner."""
+    receipts = pipeline.land_files(
+        workspace, paths, kind=kind, file_format=file_format, mapping=mapping, progress=progress
+    )
+    try:
+        return Imported(receipts, carry_out(LOAD, workspace, Nothing(), progress))
+    except StoreLocked:
+        return Imported(receipts, None)
+
+
+def quarantined(
+    workspace: Workspace, *, reason: str | None = None, waiting: bool = True, most: int = 1000
+) -> pl.DataFrame:
+    """As pipeline.quarantined."""
+    import polars as pl
+
+    return pl.read_ipc(io.BytesIO(carry_out(QUARANTINE_LIST, workspace, Waiting(reason, waiting, most), None)))
+
+
+def quarantined_record(workspace: Workspace, quarantine_id: str) -> Quarantined:
+    """As pipeline.quarantined_record."""
+    return carry_out(QUARANTINE_SHOW, workspace, Record(quarantine_id), None)
+
+
+def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None) -> Imported:
+    """As pipeline.retry_record."""
+    return carry_out(QUARANTINE_RETRY, workspace, Record(quarantine_id, mended), None)
+
+
+def diagnosis(workspace: Workspace) -> list[Finding]:
+    """As pipeline.diagnosis."""
+    return carry_out(DOCTOR, workspace, Nothing(), None)
+
+
+def carry_out(operation: Operation[A, R], workspace: Workspace, arguments: A, progress: Progress | None) -> R:
+    """Have a live owner do it, or do it here.
+
+    Raises what the operation raises, wherever it runs; StoreError when the owner ends before it has answered.
+    """
+    connection = wire.connect(workspace.socket)
+    if connection is None:
+        try:
+            return operation.run(workspace, arguments, progress)
+        except StoreLocked:
+            connection = wire.connect(workspace.socket)  # a server may have started just now
+            if connection is None:
+                raise
+    with closing(connection):
+        try:
+            return _ask(connection, operation, arguments, progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped waiting; the server goes on with the {operation.name}") from None
+
+
+def _ask(connection: socket.socket, operation: Operation[A, R], arguments: A, progress: Progress | None) -> R:
+    asked = Asked(
+        version=__version__,
+        operation=operation.name,
+        arguments=valued(operation.takes)(value=arguments).model_dump_json(),
+    )
+    try:
+        connection.sendall(asked.model_dump_json().encode() + b"\n")
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                told = Told.model_validate_json(line)
+                if told.progress is not None and progress is not None:
+                    progress(*told.progress)
+                if told.error is not None:
+                    raise told.error.error()
+                if told.result is not None:
+                    answer: R = valued(operation.gives).model_validate_json(told.result).value
+                    return answer
+    except (OSError, ValidationError) as error:
+        raise StoreError(f"the server ended during the {operation.name} ({error})", operation.after) from error
+    raise StoreError(f"the server ended before the {operation.name} was done", operation.after)

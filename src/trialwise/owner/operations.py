@@ -1,0 +1,113 @@
+"""The operations that need the store: what each takes, what it gives, and the function of the pipeline that does it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from trialwise import pipeline
+from trialwise.diagnosis import Finding
+from trialwise.landing.quarantine import Quarantined
+from trialwise.landing.report import LoadReport
+from trialwise.pipeline import Imported, Progress, Refreshed
+from trialwise.workspace import Workspace
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Which moment's results are meant; `into` is an absolute path."""
+
+    as_of: str | None = None
+    known_at: str | None = None
+    into: Path | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Which refused records are listed."""
+
+    reason: str | None = None
+    waiting: bool = True
+    most: int = 1000
+
+
+@dataclass(frozen=True)
+class Record:
+    """One refused record by its id, or the beginning of it; `mended` is what is landed in its place."""
+
+    quarantine_id: str
+    mended: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """An operation without arguments."""
+
+
+@dataclass(frozen=True)
+class Operation(Generic[A, R]):
+    """name: as it is asked for; takes, gives: the types that travel; run: what it does; after: what to say about the
+    state when nobody can tell how it ended.
+    """
+
+    name: str
+    takes: type[A]
+    gives: Any
+    run: Callable[[Workspace, A, Progress | None], R]
+    after: str
+
+
+def _refresh(workspace: Workspace, asked: Moment, progress: Progress | None) -> Refreshed:
+    return pipeline.refresh(workspace, as_of=asked.as_of, known_at=asked.known_at, into=asked.into, progress=progress)
+
+
+def _results(workspace: Workspace, asked: Moment, progress: Progress | None) -> Path:
+    return pipeline.results_of(workspace, as_of=asked.as_of, known_at=asked.known_at, progress=progress)
+
+
+def _load(workspace: Workspace, _asked: Nothing, progress: Progress | None) -> LoadReport:
+    return pipeline.load_landed(workspace, progress=progress)
+
+
+def _list(workspace: Workspace, asked: Waiting, _progress: Progress | None) -> bytes:
+    found = pipeline.quarantined(workspace, reason=asked.reason, waiting=asked.waiting, most=asked.most)
+    target = io.BytesIO()
+    found.write_ipc(target)
+    return target.getvalue()
+
+
+def _show(workspace: Workspace, asked: Record, _progress: Progress | None) -> Quarantined:
+    return pipeline.quarantined_record(workspace, asked.quarantine_id)
+
+
+def _retry(workspace: Workspace, asked: Record, _progress: Progress | None) -> Imported:
+    return pipeline.retry_record(workspace, asked.quarantine_id, asked.mended)
+
+
+def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -> list[Finding]:
+    return pipeline.diagnosis(workspace)
+
+
+_AGAIN = "What was published before stays, and nothing that was received is lost. Run the command again."
+_LANDED = "What has landed is kept; the next load takes it."
+
+REFRESH = Operation("refresh", Moment, Refreshed, _refresh, _AGAIN)
+RESULTS = Operation("results", Moment, Path, _results, _AGAIN)
+LOAD = Operation("load", Nothing, LoadReport, _load, _LANDED)
+QUARANTINE_LIST = Operation("quarantine list", Waiting, bytes, _list, _AGAIN)
+QUARANTINE_SHOW = Operation("quarantine show", Record, Quarantined, _show, _AGAIN)
+QUARANTINE_RETRY = Operation(
+    "quarantine retry", Record, Imported, _retry, "See 'trialwise quarantine list --all': a record is landed once."
+)
+DOCTOR = Operation("doctor", Nothing, list[Finding], _doctor, _AGAIN)
+
+OPERATIONS: Mapping[str, Operation[Any, Any]] = {
+    operation.name: operation
+    for operation in (REFRESH, RESULTS, LOAD, QUARANTINE_LIST, QUARANTINE_SHOW, QUARANTINE_RETRY, DOCTOR)
+}
