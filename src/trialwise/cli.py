@@ -51,6 +51,9 @@ class EventFormat(StrEnum):
 
     segment = "segment"
     flat = "flat"
+    cloudevents = "cloudevents"
+    amplitude = "amplitude"
+    mixpanel = "mixpanel"
 
 
 class Unit(StrEnum):
@@ -265,6 +268,7 @@ def demo(
         "trialwise import events segment.ndjson.gz",
         "trialwise import events usage.csv --map event=action --map account_id=company --map timestamp=when",
         "trialwise import events usage.parquet --dry-run",
+        "trialwise import events amplitude.json.gz --format amplitude --map account_id=groups.company",
     ),
 )
 def import_events(
@@ -276,7 +280,7 @@ def import_events(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and check, keep nothing.")] = False,
     folder: Folder = Path(),
 ) -> None:
-    """Import product events: Segment calls (NDJSON) or flat records (NDJSON, CSV, Parquet)."""
+    """Import product events: Segment calls (NDJSON), flat records (NDJSON, CSV, Parquet), other products' exports."""
     from trialwise.sources.mapping import parse_mapping
 
     _import(folder, files, "events", None if form is None else form.value, parse_mapping(mapping or []), dry_run)

@@ -17,6 +17,14 @@ Translate = Callable[[str, str | None], Call]
 """(record, envelope, both JSON text) -> one call; raises Untranslatable."""
 
 LONGEST_ID = 200
+_MEANT = frozenset(
+    {
+        *("type", "action", "event", "name", "properties", "traits", "context"),
+        *("userId", "user_id", "anonymousId", "anonymous_id", "previousId"),
+        *("groupId", "group_id", "account_id", "accountId", "messageId", "message_id", "id"),
+        *("timestamp", "time", "originalTimestamp", "original_timestamp", "sentAt", "receivedAt", "received_at"),
+    }
+)
 
 
 def record_of(raw: str) -> dict[str, Any]:
@@ -79,6 +87,21 @@ def content_identity(system: str, record: Mapping[str, Any]) -> str:
 def given(pairs: Mapping[str, Any]) -> dict[str, Any]:
     """The pairs that say something."""
     return {key: value for key, value in pairs.items() if value not in (None, "", [], {})}
+
+
+def places(record: Mapping[str, Any], *inside: str) -> dict[str, Any]:
+    """What --map can name of a record: its texts and numbers by key, those of the objects `inside` as 'object.key'.
+
+    Keys that mean something in a call are left out: what they mean there is said by the call itself.
+    """
+    found = {key: value for key, value in record.items() if key not in _MEANT and _is_plain(value)}
+    for name in inside:
+        found |= {f"{name}.{key}": value for key, value in table(record.get(name)).items() if _is_plain(value)}
+    return found
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
 def titled(words: str) -> str:

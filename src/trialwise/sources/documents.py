@@ -8,13 +8,16 @@ from trialwise.sources.json_text import Unbalanced, elements, end_of_value, memb
 from trialwise.sources.piece import Piece
 
 _ENVELOPE_KEYS = frozenset({"sentAt", "receivedAt", "context"})
+_MANY = {"events": "batch", "stripe": "data", "amplitude": "events"}
 
 
 def holds_many(data: bytes, kind: str) -> bool:
     """Whether the bytes of one document may hold several records; a quick test that errs on the side of True."""
     if data[:1] == b"[":
         return True
-    return b'"batch"' in data if kind == "events" else b'"list"' in data
+    if kind == "stripe":
+        return b'"list"' in data
+    return kind in _MANY and f'"{_MANY[kind]}"'.encode() in data
 
 
 def unpack(text: str, kind: str) -> Iterator[tuple[int, int, str | None]]:
@@ -22,7 +25,8 @@ def unpack(text: str, kind: str) -> Iterator[tuple[int, int, str | None]]:
 
     `kind` 'events': a top-level array, or the calls of a Segment batch, each with the JSON text of the batch's own
     sentAt, receivedAt and context as envelope. `kind` 'stripe': a top-level array, or the objects of a list page
-    {"object": "list", "data": [...]}. Anything else, and anything that breaks off, is one record.
+    {"object": "list", "data": [...]}. `kind` 'amplitude': a top-level array, or the `events` of a request. Another
+    kind: a top-level array. Anything else, and anything that breaks off, is one record.
     """
     start = skip_space(text, 0)
     try:
@@ -38,10 +42,10 @@ def unpack(text: str, kind: str) -> Iterator[tuple[int, int, str | None]]:
 
 def _inside(text: str, base: int, kind: str) -> Iterator[tuple[int, int, str | None]]:
     whole = (base, base + len(text.rstrip()), None)
-    if text[:1] != "{":
+    wanted = _MANY.get(kind)
+    if wanted is None or text[:1] != "{":
         yield whole
         return
-    wanted = "batch" if kind == "events" else "data"
     parts: dict[str, tuple[int, int]] = {}
     for key, first, last in members(text, 0):
         parts[key] = (first, last)

@@ -14,13 +14,14 @@ import zstandard
 
 from trialwise.errors import InputError
 from trialwise.sources import columnar, delimited, documents, ndjson
+from trialwise.sources.formats import FILE_FORMATS
 from trialwise.sources.json_text import Unbalanced, end_of_value
 from trialwise.sources.mapping import check_mapping
 from trialwise.sources.piece import Piece, Progress, Reader
 
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 COMPRESSED = (".gz", ".zst", ".zstd")
-FORMATS = ("segment", "flat")
+FORMATS = ("segment", "flat", *FILE_FORMATS)
 MAX_DOCUMENT_BYTES = 512 << 20
 _HEAD = 64 << 10
 
@@ -34,9 +35,9 @@ class FileSource:
     """A file to be landed: `pieces()` reads it, the rest says what it is.
 
     source   'events' or 'stripe'
-    format   'auto', 'segment' or 'flat' for events (how calls are read), 'stripe' for Stripe
+    format   'auto', 'segment', 'flat' or a key of TRANSLATORS for events (how calls are read), 'stripe' for Stripe
     layout   'ndjson', 'json', 'csv' or 'parquet'
-    mapping  ours -> theirs, for flat files
+    mapping  ours -> theirs: columns of flat files, places in records of other formats ('groups.company')
     """
 
     path: Path
@@ -49,6 +50,11 @@ class FileSource:
     def name(self) -> str:
         """The file's name as shown in receipts and quarantine."""
         return self.path.name
+
+    @property
+    def _kind(self) -> str:
+        """What tells documents of several records apart."""
+        return self.format if self.format in FILE_FORMATS else self.source
 
     def sha256(self) -> str:
         """The hex digest of the file as it lies on disk."""
@@ -70,9 +76,9 @@ class FileSource:
                 if self.layout == "csv":
                     yield from delimited.pieces(stream, self.name, self.mapping)
                 elif self.layout == "json":
-                    yield from documents.pieces_of_text(_whole(stream, self.name), self.source)
+                    yield from documents.pieces_of_text(_whole(stream, self.name), self._kind)
                 else:
-                    yield from ndjson.pieces(stream, self.source)
+                    yield from ndjson.pieces(stream, self._kind)
             except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
                 raise InputError(
                     f"{self.name} is damaged: its compression breaks off at byte {stored.tell()} ({error})",
@@ -102,8 +108,9 @@ def open_file(
     layout = _layout(path, head)
     if kind == "stripe" and layout in ("csv", "parquet"):
         raise InputError(f"{path.name} is {layout}, Stripe is read from JSON", "Export the objects or events as JSON.")
-    if layout in ("csv", "parquet") and file_format == "segment":
-        raise InputError(f"{path.name} is {layout}, Segment calls are JSON", "Import it with --format flat.")
+    if layout in ("csv", "parquet") and file_format in ("segment", *FILE_FORMATS):
+        what = "Segment calls are" if file_format == "segment" else f"{file_format} is"
+        raise InputError(f"{path.name} is {layout}, {what} JSON", "Import it with --format flat.")
     flat = bool(mapping) or layout in ("csv", "parquet")
     chosen = "stripe" if kind == "stripe" else file_format or ("flat" if flat else "auto")
     return FileSource(path, kind, chosen, layout, dict(mapping or {}))

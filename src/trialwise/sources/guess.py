@@ -41,11 +41,15 @@ _THEIRS: dict[str, tuple[frozenset[str], ...]] = {
 
 @dataclass(frozen=True)
 class Glimpse:
-    """The first records of a file: all their `columns` in order; whether they are flat records, or Stripe objects."""
+    """The first records of a file: all their `columns` in order; whether they are flat records, or Stripe objects.
+
+    `format`: the format of another product all of them seem to be in, as --format names it, or None.
+    """
 
     columns: tuple[str, ...]
     is_flat: bool
     is_stripe: bool
+    format: str | None = None
 
 
 def glimpse(source: FileSource) -> Glimpse:
@@ -55,7 +59,9 @@ def glimpse(source: FileSource) -> Glimpse:
     calls = source.format == "segment" or not _SEGMENT.isdisjoint(columns)
     calls = calls or any(record.get("type") in _CALLS for record in records)
     flat = bool(records) and (source.format == "flat" or not calls)
-    return Glimpse(columns, flat, bool(records) and all(_is_stripe(record) for record in records))
+    stripe = bool(records) and all(_is_stripe(record) for record in records)
+    fitting = [name for name, fits in _FORMATS.items() if records and all(fits(record) for record in records)]
+    return Glimpse(columns, flat, stripe, fitting[0] if fitting else None)
 
 
 def refuse_stripe(source: FileSource, seen: Glimpse) -> None:
@@ -64,6 +70,15 @@ def refuse_stripe(source: FileSource, seen: Glimpse) -> None:
         raise InputError(
             f"{source.name} looks like Stripe objects, not product events",
             f"Import it with: trialwise import stripe --from {source.path}",
+        )
+
+
+def refuse_format(source: FileSource, seen: Glimpse) -> None:
+    """Raises InputError, naming the option that reads it, for a file in another product's format read as it comes."""
+    if seen.format is not None and source.format == "auto":
+        raise InputError(
+            f"{source.name} looks like {_PRODUCTS[seen.format]}",
+            f"Import it with: trialwise import events {source.path} --format {seen.format}",
         )
 
 
@@ -115,6 +130,30 @@ def _is_stripe(record: Mapping[str, Any]) -> bool:
     if not isinstance(record.get("object"), str) or "event" in record:
         return False
     return "livemode" in record or (record["object"] == "list" and isinstance(record.get("data"), list))
+
+
+def _is_cloudevent(record: Mapping[str, Any]) -> bool:
+    return isinstance(record.get("specversion"), str) and {"id", "source", "type"} <= record.keys()
+
+
+def _is_amplitude(record: Mapping[str, Any]) -> bool:
+    event = next(iter(record["events"]), None) if isinstance(record.get("events"), list) else record
+    if not isinstance(event, dict) or not isinstance(event.get("event_type"), str):
+        return False
+    return not _AMPLITUDE.isdisjoint(event)
+
+
+def _is_mixpanel(record: Mapping[str, Any]) -> bool:
+    said = record.get("properties")
+    if not isinstance(record.get("event"), str) or not isinstance(said, dict) or not _SEGMENT.isdisjoint(record):
+        return False
+    return "time" in said and not _MIXPANEL.isdisjoint(said)
+
+
+_AMPLITUDE = frozenset({"event_properties", "user_properties", "insert_id", "$insert_id", "amplitude_id", "device_id"})
+_MIXPANEL = frozenset({"distinct_id", "$insert_id", "$distinct_ids"})
+_FORMATS = {"cloudevents": _is_cloudevent, "amplitude": _is_amplitude, "mixpanel": _is_mixpanel}
+_PRODUCTS = {"cloudevents": "CloudEvents", "amplitude": "Amplitude's events", "mixpanel": "Mixpanel's events"}
 
 
 def _words(column: str) -> str:

@@ -64,11 +64,13 @@ def form_object(fields: list[tuple[str, str]]) -> dict[str, Any]:
     return whole
 
 
-def form_piece(fields: list[tuple[str, str]]) -> Piece:
-    """A form as one record: a JSON object of its fields."""
-    return Piece(
-        1, 0, json.dumps(form_object(fields), ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    )
+def pieces_of_form(body: bytes) -> list[Piece]:
+    """A form as one record, a JSON object of its fields; too many of them are one refused record."""
+    try:
+        fields = form_object(form_fields(body))
+    except ValueError as error:
+        return [Piece(1, 0, body, None, "too_large", str(error))]
+    return [Piece(1, 0, json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))]
 
 
 def _path(name: str) -> list[str]:

@@ -89,17 +89,20 @@ def translate(raw: str, _envelope: str | None) -> Call:
         _EVENTS.get(kind) or report("SendGrid", kind),
         {
             "campaign_id": text(record.get("marketing_campaign_id")) or text(record.get("singlesend_id")),
-            "campaign_name": text(record.get("marketing_campaign_name")) or text(record.get("singlesend_name")),
+            "campaign_name": text(record.get("marketing_campaign_name"))
+            or text(record.get("singlesend_name"))
+            or mail.first_text(record.get("category")),
             "message_id": text(record.get("sg_message_id")) or text(record.get("smtp-id")),
             "link_url": text(record.get("url")),
             "user_agent": text(record.get("useragent")),
-            "is_privacy_proxy": _flag(record, "sg_machine_open"),
+            "is_privacy_proxy": _flag(record, "sg_machine_open") or mail.is_prefetch(text(record.get("useragent"))),
             "bounce_type": text(record.get("type")) if kind == "bounce" else None,
         },
         provider="sendgrid",
         message_id=identity("sendgrid", sg_event_id) if sg_event_id else content_identity("sendgrid", record),
         timestamp=text(record.get("timestamp")),
         recipient=text(record.get("email")),
+        **mail.own_ids(record),  # custom arguments stand beside SendGrid's own fields
     )
 
 
