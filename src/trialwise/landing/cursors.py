@@ -9,7 +9,6 @@ from typing import Any
 
 from trialwise.errors import DiskFull, StoreError
 from trialwise.landing import durable
-from trialwise.landing.journal import NO_ROOM
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -40,7 +39,7 @@ class Cursors:
             durable.make_folder(self._folder)
             durable.replace(path, json.dumps(value, indent=1, sort_keys=True).encode() + b"\n")
         except OSError as error:
-            kind = DiskFull if error.errno in NO_ROOM else StoreError
+            kind = DiskFull if error.errno in durable.NO_ROOM else StoreError
             raise kind(f"{path} cannot be written: {error}", "Make room or mend the disk; then try again.") from error
 
     def _path(self, name: str) -> Path:

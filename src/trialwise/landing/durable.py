@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that mean a full disk, a quota or a limit."""
+_CHUNK = 1 << 20
 
 
 def sync_folder(folder: Path) -> None:
@@ -48,3 +53,15 @@ def replace(path: Path, data: bytes) -> None:
         fresh.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def end_of_last_line(descriptor: int, size: int) -> int:
+    """Where the last finished line of a file ends; 0 when there is none."""
+    end = size
+    while end > 0:
+        start = max(0, end - _CHUNK)
+        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

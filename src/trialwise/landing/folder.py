@@ -1,21 +1,22 @@
-"""The landing folder: records go in as sealed segments, durably, in one order for ever."""
+"""The landing folder: records become numbered segments, in one order for ever. What its manifest names is landed."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
-from trialwise.errors import InputError, StoreError
-from trialwise.landing import manifest
+from trialwise.errors import DiskFull, InputError, StoreError
+from trialwise.landing import durable, manifest, seal
 from trialwise.landing.frame import Piece, frame
+from trialwise.landing.live import stem_of
 from trialwise.landing.manifest import Import, LoadRange, Manifest, Segment
 from trialwise.landing.report import ImportReceipt
 
@@ -87,11 +88,11 @@ class Landing:
             known = self.manifest()
             entry = Import(0, source.source, source.format, source.name, digest, landed_at, (), dict(source.mapping))
             for earlier in known.imports:
-                if earlier.identity == entry.identity and not earlier.retries:
+                if earlier.sha256 == digest and earlier.identity == entry.identity and not earlier.retries:
                     return _repeat(entry, earlier)
-            segments = self._write(source.pieces(watch), known.last_segment + 1)
-            entry = _with(entry, len(known.imports) + 1, segments)
-            manifest.append(self.folder, entry)
+            segments = self._write(source.pieces(watch), self._free_number(known))
+            entry = replace(entry, number=len(known.imports) + 1, segments=segments)
+            self._commit(entry)
         return ImportReceipt(
             file=entry.file,
             source=entry.source,
@@ -102,10 +103,13 @@ class Landing:
             refused=sum(segment.refused for segment in segments),
         )
 
-    def land_again(self, quarantine_id: str, origin: Import, piece: Piece, *, landed_at: datetime) -> ImportReceipt:
+    def land_again(
+        self, quarantine_id: str, origin: Import, piece: Piece, *, landed_at: datetime, received_at: str | None = None
+    ) -> ImportReceipt:
         """Land one quarantined record, as it is or mended, a single time.
 
-        `origin` is the import it came with. Raises InputError when it was landed again before.
+        `origin` is the import it came with; `received_at` when a live record arrived, as its frame says it.
+        Raises InputError when it was landed again before.
         """
         with self._turn():
             known = self.manifest()
@@ -115,7 +119,7 @@ class Landing:
                         f"{quarantine_id} was retried at {earlier.landed_at.isoformat()}Z",
                         "A record is retried once; if it failed again it stands in quarantine under a new id.",
                     )
-            segments = self._write([piece], known.last_segment + 1)
+            segments = self._write([piece], self._free_number(known), at=received_at)
             entry = Import(
                 len(known.imports) + 1,
                 origin.source,
@@ -127,10 +131,48 @@ class Landing:
                 origin.mapping,
                 (quarantine_id,),
             )
-            manifest.append(self.folder, entry)
+            self._commit(entry)
         return ImportReceipt(
             entry.file, entry.source, entry.format, entry.sha256, 1, 1, refused=sum(s.refused for s in segments)
         )
+
+    def seal(self, landed_at: datetime) -> tuple[Import, ...]:
+        """Turn every live journal with records into a segment of its own, also those of processes that are gone.
+
+        What was acknowledged before the call is in a segment after it. `landed_at` (UTC, no zone) stamps the imports,
+        one for each channel. Raises StoreError when the disk fails: then nothing is lost, and the next call goes on.
+        """
+        if not seal.waiting(self.folder):
+            return ()
+        with self._turn(), self._saying_what_failed("Make room or mend the disk; what arrived is kept."):
+            sealed = []
+            for journals in seal.by_channel(seal.take_all(self.folder)):
+                known = self.manifest()
+                channel, first = journals[0].channel, self._free_number(known)
+                entry = Import(
+                    len(known.imports) + 1,
+                    channel.source,
+                    channel.format,
+                    channel.name,
+                    hashlib.sha256("".join(taken.sha256 for taken in journals).encode()).hexdigest(),
+                    landed_at,
+                    tuple(
+                        Segment(number, taken.records, taken.refused, taken.bytes, taken.live)
+                        for number, taken in enumerate(journals, first)
+                    ),
+                    channel.mapping,
+                )
+                manifest.append(self.folder, entry)
+                for taken, segment in zip(journals, entry.segments, strict=True):
+                    taken.path.rename(self.path(segment.number))
+                sealed.append(entry)
+            durable.sync_folder(self.folder)
+        return tuple(sealed)
+
+    def mend(self) -> None:
+        """Finish what a process that was killed had begun; nothing to do is the rule."""
+        with self._turn():
+            pass
 
     def note_load(self, taken: LoadRange) -> None:
         """Write down what a committed load took; noting it twice changes nothing."""
@@ -140,48 +182,86 @@ class Landing:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        """Be the only one who numbers segments; what the one before left half done is finished first."""
+        durable.make_folder(self.folder)
+        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._recover()
             yield
         finally:
             os.close(descriptor)
 
-    def _write(self, pieces: Iterable[Piece], first: int) -> tuple[Segment, ...]:
-        """Write pieces into sealed segments; on any failure none of them stays."""
-        for left in self.folder.glob("*.ndjson.open"):
-            left.unlink()
-        sealed: list[Segment] = []
-        number = first
+    def _recover(self) -> None:
+        """The manifest decides: a segment it names gets its name, what was written for an import it lacks goes."""
+        left = sorted(self.folder.glob("*.ndjson.open"))
+        journals = seal.leftovers(self.folder)
+        if not left and not journals:
+            return
+        known = self.manifest()
+        for path in left:
+            final = path.with_name(path.name.removesuffix(".open"))
+            if known.import_of(int(path.name.partition(".")[0])) is not None and not final.exists():
+                path.rename(final)
+            else:
+                path.unlink()
+        for path in journals:
+            if (segment := known.sealed(stem_of(path))) is not None:
+                path.rename(self.path(segment.number))
+        durable.sync_folder(self.folder)
+
+    def _free_number(self, known: Manifest) -> int:
+        """The next segment's number. A file that has it already is left alone: what it holds nobody knows."""
+        number = known.last_segment + 1
+        while self.path(number).exists():
+            number += 1
+        return number
+
+    def _commit(self, entry: Import) -> None:
+        """Name the segments in the manifest, which makes them landed, then give them their names."""
+        with self._saying_what_failed("Make room or mend the disk and import again."):
+            manifest.append(self.folder, entry)
+            for segment in entry.segments:
+                path = self.path(segment.number)
+                path.with_name(path.name + ".open").rename(path)
+            durable.sync_folder(self.folder)
+
+    @contextmanager
+    def _saying_what_failed(self, hint: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            kind = DiskFull if error.errno in durable.NO_ROOM else StoreError
+            raise kind(f"{self.folder} cannot be written: {error}", hint) from error
+
+    def _write(self, pieces: Iterable[Piece], first: int, at: str | None = None) -> tuple[Segment, ...]:
+        """Write pieces into segments that have no name yet; on any failure none of them stays."""
+        written: list[Segment] = []
         items = iter(enumerate(pieces))
         try:
-            while (segment := self._segment(items, number)) is not None:
-                sealed.append(segment)
-                number += 1
-            manifest.sync_folder(self.folder)
-        except OSError as error:
-            self._discard(range(first, number + 1))
-            raise StoreError(
-                f"{self.folder} cannot be written: {error}", "Make room or mend the disk and import again."
-            ) from error
+            with self._saying_what_failed("Make room or mend the disk and import again."):
+                while (segment := self._segment(items, first + len(written), at)) is not None:
+                    written.append(segment)
+                durable.sync_folder(self.folder)
         except BaseException:
-            self._discard(range(first, number + 1))
+            for number in range(first, first + len(written) + 1):
+                path = self.path(number)
+                path.with_name(path.name + ".open").unlink(missing_ok=True)
             raise
-        return tuple(sealed)
+        return tuple(written)
 
-    def _segment(self, items: Iterator[tuple[int, Piece]], number: int) -> Segment | None:
-        """One segment filled from `items` and sealed; None when nothing is left."""
+    def _segment(self, items: Iterator[tuple[int, Piece]], number: int, at: str | None) -> Segment | None:
+        """One segment filled from `items`; None when nothing is left."""
         first = next(items, None)
         if first is None:
             return None
         path = self.path(number)
-        unsealed = path.with_name(path.name + ".open")
+        request = None if at is None else 0
         records = refused = size = 0
-        with unsealed.open("wb") as stream:
+        with path.with_name(path.name + ".open").open("wb") as stream:
             buffer: list[bytes] = []
             for item, piece in chain([first], items):
-                line, reason = frame(item, *piece)
+                line, reason = frame(item, *piece, request=request, at=at)
                 buffer.append(line)
                 records += 1
                 refused += reason is not None
@@ -193,24 +273,11 @@ class Landing:
             size += stream.write(b"".join(buffer))
             stream.flush()
             os.fsync(stream.fileno())
-        unsealed.rename(path)
         return Segment(number, records, refused, size)
-
-    def _discard(self, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            path = self.path(number)
-            path.unlink(missing_ok=True)
-            path.with_name(path.name + ".open").unlink(missing_ok=True)
 
 
 def _silent(done: int, total: int) -> None:
     """Progress nobody watches."""
-
-
-def _with(entry: Import, number: int, segments: tuple[Segment, ...]) -> Import:
-    return Import(
-        number, entry.source, entry.format, entry.file, entry.sha256, entry.landed_at, segments, entry.mapping
-    )
 
 
 def _repeat(entry: Import, earlier: Import) -> ImportReceipt:

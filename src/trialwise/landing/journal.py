@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Sequence
@@ -18,9 +17,7 @@ from trialwise.landing.folder import Landing
 from trialwise.landing.frame import Piece, frame
 from trialwise.landing.live import Channel, is_at, live_folder, new_path, note_channel
 
-__all__ = ["NO_ROOM", "Arrival", "Channel", "DiskFull", "Journal"]
-
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+__all__ = ["Arrival", "Channel", "DiskFull", "Journal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Journal:
                     fcntl.flock(file.descriptor, fcntl.LOCK_UN)
         except OSError as error:
             folder = live_folder(self._landing.folder)
-            if error.errno in NO_ROOM:
+            if error.errno in durable.NO_ROOM:
                 raise DiskFull(f"{folder} has no room: {error.strerror}", "Make room; it goes on by itself.") from error
             raise StoreError(
                 f"{folder} cannot be written: {error}", "Mend the disk or its rights; it goes on by itself."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trialwise.errors import StoreError
+from trialwise.landing import durable
 from trialwise.landing.frame import checksum
 
 NAME = "manifest.ndjson"
@@ -18,12 +20,16 @@ NAME = "manifest.ndjson"
 
 @dataclass(frozen=True)
 class Segment:
-    """One sealed file of records. Its number gives its name and its place in the order of arrival."""
+    """One sealed file of records. Its number gives its name and its place in the order of arrival.
+
+    `live` is the name of the journal it was while it was written, without endings; None for the records of a file.
+    """
 
     number: int
     records: int
     refused: int
     bytes: int
+    live: str | None = None
 
     @property
     def name(self) -> str:
@@ -33,7 +39,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Import:
-    """One file landed (or records landed again from quarantine), with its segments."""
+    """One file landed, one channel's journals sealed, or records landed again from quarantine, with the segments."""
 
     number: int
     source: str
@@ -68,81 +74,131 @@ class LoadRange:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything the file says."""
+    """Everything the file says; `ends` is the newest segment's number as of each import."""
 
     imports: tuple[Import, ...] = ()
     loads: tuple[LoadRange, ...] = ()
+    ends: tuple[int, ...] = ()
 
     @property
     def last_segment(self) -> int:
         """Number of the newest segment, 0 before the first."""
-        return max((segment.number for entry in self.imports for segment in entry.segments), default=0)
+        return self.ends[-1] if self.ends else 0
 
     def after(self, segment: int) -> tuple[Import, ...]:
         """The imports that lie behind a segment number."""
-        return tuple(entry for entry in self.imports if entry.segments and entry.segments[0].number > segment)
+        later = self.imports[bisect_right(self.ends, segment) :]
+        return tuple(entry for entry in later if entry.segments and entry.segments[0].number > segment)
 
     def between(self, first: int, last: int) -> tuple[Import, ...]:
         """The imports whose segments lie in [first, last]."""
-        return tuple(entry for entry in self.after(first - 1) if entry.segments[-1].number <= last)
+        some = self.imports[bisect_right(self.ends, first - 1) : bisect_right(self.ends, last)]
+        return tuple(entry for entry in some if entry.segments and entry.segments[0].number >= first)
+
+    def import_of(self, segment: int) -> Import | None:
+        """The import a segment belongs to."""
+        for entry in self.imports[bisect_left(self.ends, segment) :][:1]:
+            return entry if any(one.number == segment for one in entry.segments) else None
+        return None
+
+    def sealed(self, live: str) -> Segment | None:
+        """The segment a journal became, by its name without endings."""
+        for entry in reversed(self.imports):
+            for segment in entry.segments:
+                if segment.live == live:
+                    return segment
+        return None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A manifest as far as its file was read: which file, how far, its last line there, and what it said."""
+
+    inode: int
+    changed: int
+    end: int
+    lines: int
+    last: bytes
+    said: Manifest
+
+
+_NOTHING = _Reading(0, 0, 0, 0, b"", Manifest())
+_readings: dict[Path, _Reading] = {}
 
 
 def read(folder: Path) -> Manifest:
     """Read the manifest of a landing folder; an absent one is an empty one.
 
-    A last line that was never finished is no line. Raises StoreError when a finished line is damaged.
+    A last line that was never finished is no line. A process reads every line once: afterwards only what was added,
+    as long as the file is the same one and has what it had. Raises StoreError when a finished line is damaged.
     """
     path = folder / NAME
-    if not path.exists():
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return Manifest()
+    try:
+        found = os.fstat(descriptor)
+        before = _readings.get(path, _NOTHING)
+        grown = found.st_size > before.end or found.st_mtime_ns == before.changed
+        kept = os.pread(descriptor, len(before.last), before.end - len(before.last))
+        if before.inode != found.st_ino or not grown or kept != before.last:
+            before = _NOTHING
+        if before.end == found.st_size and before.lines:
+            return before.said
+        with os.fdopen(os.dup(descriptor), "rb") as stream:
+            stream.seek(before.end)
+            lines = stream.read(found.st_size - before.end).split(b"\n")[:-1]
+    finally:
+        os.close(descriptor)
+    said = _with(before.said, path, before.lines + 1, lines)
+    end = before.end + sum(len(line) + 1 for line in lines)
+    last = lines[-1] + b"\n" if lines else before.last
+    _readings[path] = _Reading(found.st_ino, found.st_mtime_ns, end, before.lines + len(lines), last, said)
+    return said
+
+
+def _with(said: Manifest, path: Path, first: int, lines: list[bytes]) -> Manifest:
+    """A manifest with further lines, the first of which is line `first` of its file."""
+    if not lines:
+        return said
     imports: list[Import] = []
     loads: list[LoadRange] = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], 1):
+    ends: list[int] = []
+    end = said.last_segment
+    for number, line in enumerate(lines, first):
         entry = _parse(path, number, line)
         if "load" in entry:
             loads.append(_load_range(entry["load"]))
         else:
             imports.append(_import(entry["import"]))
-    return Manifest(tuple(imports), tuple(loads))
+            end = max([end, *(segment.number for segment in imports[-1].segments)])
+            ends.append(end)
+    return Manifest(said.imports + tuple(imports), said.loads + tuple(loads), said.ends + tuple(ends))
 
 
 def append(folder: Path, entry: Import | LoadRange) -> None:
-    """Add one line and wait until it is on disk; an unfinished last line is cut off first."""
+    """Add one line and wait until it is on disk; an unfinished last line is cut off first.
+
+    When this raises (OSError) the line is taken back.
+    """
     text = json.dumps(_entry(entry), ensure_ascii=False, separators=(",", ":"))
     line = f'{{"crc":"{checksum(text.encode())}","entry":{text}}}\n'.encode()
-    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         size = os.fstat(descriptor).st_size
-        whole = _end_of_last_line(descriptor, size)
+        whole = durable.end_of_last_line(descriptor, size)
         if whole < size:
             os.ftruncate(descriptor, whole)
-        written = 0
-        while written < len(line):
-            written += os.pwrite(descriptor, line[written:], whole + written)
-        os.fsync(descriptor)
+        try:
+            durable.write_all(descriptor, line, whole)
+            os.fsync(descriptor)
+            durable.sync_folder(folder)
+        except BaseException:
+            os.ftruncate(descriptor, whole)
+            raise
     finally:
         os.close(descriptor)
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names of files in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _end_of_last_line(descriptor: int, size: int) -> int:
-    end = size
-    while end > 0:
-        start = max(0, end - 4096)
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
@@ -179,6 +235,7 @@ def _entry(entry: Import | LoadRange) -> dict[str, Any]:
             "retries": list(entry.retries),
             "segments": [
                 {"number": s.number, "records": s.records, "refused": s.refused, "bytes": s.bytes}
+                | ({} if s.live is None else {"live": s.live})
                 for s in entry.segments
             ],
         }

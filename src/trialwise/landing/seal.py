@@ -1,0 +1,130 @@
+"""From a journal to a numbered segment, so that a crash between any two steps loses and doubles nothing.
+
+1. the journal is taken from its writer by a rename, under the lock both respect
+2. what a crash left after its last whole record is cut off; the rest is made durable and counted
+3. the manifest names the journal and the number it gets: from here on it is sealed
+4. it is renamed to that number
+
+A journal found after 1 is sealed by whoever comes next; one the manifest names is only renamed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialwise.landing import durable
+from trialwise.landing.frame import read_frame
+from trialwise.landing.live import SUFFIX, TAKEN, Channel, channel_of, is_at, is_header, live_folder, stem_of
+
+LOST = "lost"
+"""Format of records whose channel nobody can tell any more."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A journal on its way to a segment, whole and durable."""
+
+    path: Path
+    channel: Channel
+    records: int
+    refused: int
+    bytes: int
+    sha256: str
+
+    @property
+    def live(self) -> str:
+        """The name the manifest remembers it by."""
+        return stem_of(self.path)
+
+
+def waiting(landing: Path) -> bool:
+    """Whether there is any journal, or one left on its way."""
+    folder = live_folder(landing)
+    return folder.is_dir() and any(entry.name.endswith((SUFFIX, TAKEN)) for entry in os.scandir(folder))
+
+
+def leftovers(landing: Path) -> list[Path]:
+    """Journals that were taken by somebody who did not come to the end."""
+    return sorted(live_folder(landing).glob(f"*{TAKEN}"))
+
+
+def take_all(landing: Path) -> list[Taken]:
+    """Take every journal with records from its writer; raises OSError. Only for who has the landing folder's turn."""
+    folder = live_folder(landing)
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        _take(path)
+    found = leftovers(landing)
+    if found:
+        durable.sync_folder(folder)
+    return [taken for taken in map(_prepare, found) if taken is not None]
+
+
+def by_channel(journals: Iterable[Taken]) -> list[list[Taken]]:
+    """Journals that are read alike, together; the oldest first."""
+    groups: dict[Channel, list[Taken]] = {}
+    for taken in journals:
+        groups.setdefault(taken.channel, []).append(taken)
+    return list(groups.values())
+
+
+def _take(path: Path) -> None:
+    """Rename a journal away from its writer, who begins another one; one without records is removed."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not is_at(path, descriptor):
+            return
+        if os.fstat(descriptor).st_size == 0:
+            path.unlink()
+        else:
+            path.rename(path.with_name(stem_of(path) + TAKEN))
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(path: Path) -> Taken | None:
+    """Cut, sync and count a taken journal; one without records is removed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        _mend_tail(descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    digest = hashlib.sha256()
+    records = refused = size = 0
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream):
+            digest.update(line)
+            size += len(line)
+            if number or not is_header(line):
+                records += 1
+                refused += b',"bad":"' in line
+    if records == 0:
+        path.unlink()
+        return None
+    channel = channel_of(path) or Channel("events", LOST, "a channel that was lost")
+    return Taken(path, channel, records, refused, size, digest.hexdigest())
+
+
+def _mend_tail(descriptor: int) -> None:
+    """Cut off what was begun and not finished: it was never acknowledged.
+
+    A last record that only lost its line feed was.
+    """
+    size = os.fstat(descriptor).st_size
+    whole = durable.end_of_last_line(descriptor, size)
+    tail = os.pread(descriptor, size - whole, whole)
+    for kept in (len(tail), len(tail) - 1):
+        if kept > 0 and read_frame(tail[:kept]) is not None:
+            durable.write_all(descriptor, b"\n", whole + kept)
+            return
+    if tail:
+        os.ftruncate(descriptor, whole)
