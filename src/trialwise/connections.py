@@ -241,10 +241,14 @@ class HttpSection(Section):
         parts = urlsplit(self.url)
         if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not self.allow_http:
             raise ValueError("url is http: what is sent can be read on the way; use https, or set allow_http = true")
-        if self.format != "flat" and (self.mapping or self.event or self.properties):
-            raise ValueError(f'mapping, event and properties are for flat records, not for format = "{self.format}"')
+        if self.format != "flat" and (self.event or self.properties):
+            raise ValueError(f'event and properties are for flat records, not for format = "{self.format}"')
+        if self.format in ("segment", "stripe") and self.mapping:
+            raise ValueError(f'format = "{self.format}" takes no mapping')
         if self.event is not None and "event" in self.mapping:
             raise ValueError("give either event = ... or mapping.event = ..., not both")
+        if self.event is not None and "timestamp" not in self.mapping:
+            raise ValueError("event = ... needs mapping.timestamp: the field that says when it happened")
         return self
 
 

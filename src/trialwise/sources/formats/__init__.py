@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from trialwise.sources import webhooks
 from trialwise.sources.calls import Translate
+from trialwise.sources.http import record
 
 __all__ = ["FILE_FORMATS", "TRANSLATORS", "Translate"]
 
@@ -33,5 +34,6 @@ TRANSLATORS: Mapping[str, Translate] = {
         for module in webhooks.modules().values()
         if hasattr(module, "translate")
     },
+    record.FORMAT: record.translate,
 }
 """Format -> its translator: one record's JSON text (and the envelope's, or None) to one call; raises Untranslatable."""
