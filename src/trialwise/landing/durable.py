@@ -26,7 +26,11 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    try:
+        sync_folder(folder.parent)
+    except OSError:
+        folder.rmdir()  # else the next one would take its name for durable
+        raise
 
 
 def write_all(descriptor: int, data: bytes, offset: int) -> None:

@@ -22,6 +22,7 @@ from trialwise.landing.report import ImportReceipt
 
 SEGMENT_BYTES = 128 << 20
 _BUFFER_LINES = 4096
+_MEND = "Make room or mend the disk and try again; what was landed before is kept."
 
 
 class Source(Protocol):
@@ -144,7 +145,7 @@ class Landing:
         """
         if not seal.waiting(self.folder):
             return ()
-        with self._turn(), self._saying_what_failed("Make room or mend the disk; what arrived is kept."):
+        with self._turn(), self._saying_what_failed():
             sealed = []
             for journals in seal.by_channel(seal.take_all(self.folder)):
                 known = self.manifest()
@@ -183,11 +184,13 @@ class Landing:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Be the only one who numbers segments; what the one before left half done is finished first."""
-        durable.make_folder(self.folder)
-        descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with self._saying_what_failed():
+            durable.make_folder(self.folder)
+            descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self._recover()
+            with self._saying_what_failed():
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._recover()
             yield
         finally:
             os.close(descriptor)
@@ -219,7 +222,7 @@ class Landing:
 
     def _commit(self, entry: Import) -> None:
         """Name the segments in the manifest, which makes them landed, then give them their names."""
-        with self._saying_what_failed("Make room or mend the disk and import again."):
+        with self._saying_what_failed():
             manifest.append(self.folder, entry)
             for segment in entry.segments:
                 path = self.path(segment.number)
@@ -227,19 +230,19 @@ class Landing:
             durable.sync_folder(self.folder)
 
     @contextmanager
-    def _saying_what_failed(self, hint: str) -> Iterator[None]:
+    def _saying_what_failed(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             kind = DiskFull if error.errno in durable.NO_ROOM else StoreError
-            raise kind(f"{self.folder} cannot be written: {error}", hint) from error
+            raise kind(f"{self.folder} cannot be written: {error}", _MEND) from error
 
     def _write(self, pieces: Iterable[Piece], first: int, at: str | None = None) -> tuple[Segment, ...]:
         """Write pieces into segments that have no name yet; on any failure none of them stays."""
         written: list[Segment] = []
         items = iter(enumerate(pieces))
         try:
-            with self._saying_what_failed("Make room or mend the disk and import again."):
+            with self._saying_what_failed():
                 while (segment := self._segment(items, first + len(written), at)) is not None:
                     written.append(segment)
                 durable.sync_folder(self.folder)
