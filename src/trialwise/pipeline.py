@@ -351,7 +351,9 @@ def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) 
 def _load(workspace: Workspace, store: Engine, progress: Progress | None) -> LoadReport:
     if progress is not None:
         progress("loading", 0, 0)
-    return load(store, Landing(workspace.landing), load_settings(workspace), landed_at=utc_now())
+    landing = Landing(workspace.landing)
+    landing.seal(utc_now())
+    return load(store, landing, load_settings(workspace), landed_at=utc_now())
 
 
 @contextmanager
