@@ -45,7 +45,10 @@ class Taken:
 def waiting(landing: Path) -> bool:
     """Whether there is any journal, or one left on its way."""
     folder = live_folder(landing)
-    return folder.is_dir() and any(entry.name.endswith((SUFFIX, TAKEN)) for entry in os.scandir(folder))
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(entry.name.endswith((SUFFIX, TAKEN)) for entry in entries)
 
 
 def leftovers(landing: Path) -> list[Path]:
