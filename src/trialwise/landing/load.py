@@ -96,6 +96,7 @@ def _load_range(
         "last_segment": taken.last_segment,
         "timezone": settings.timezone,
         "livemode": settings.livemode_text,
+        "stripe_account": settings.stripe_account or "",
         "metadata_path": settings.metadata_path,
         "declared": settings.fingerprint,
         "paths": [str(landing.path(s.number)) for entry in imports for s in entry.segments],

@@ -45,6 +45,7 @@ REASONS: dict[str, str] = {
     "id_reuse": "another body came first under the same id",
     "thin_event": "a Stripe v2 event carries no object; its object has to be fetched",
     "livemode_mismatch": "test and live mode do not mix; [stripe] livemode says which one is taken",
+    "other_account": "an event of another Stripe account than the one whose key is used",
     "no_event_id": "a Stripe event without id",
     "no_event_type": "a Stripe event without type",
     "no_object": "a Stripe event without data.object",

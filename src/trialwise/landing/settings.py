@@ -21,6 +21,7 @@ class LoadSettings:
     account_metadata_key  metadata key of Stripe customers and subscriptions that holds the account id
     customer_map          Stripe customer id -> account id, as the user's mapping file says
     livemode              which Stripe mode is taken
+    stripe_account        id of the Stripe account whose data this is; events of others are refused. None: not known
     """
 
     timezone: str = "UTC"
@@ -28,11 +29,14 @@ class LoadSettings:
     account_metadata_key: str = "account_id"
     customer_map: Mapping[str, str] = field(default_factory=dict)
     livemode: bool | Literal["any"] = "any"
+    stripe_account: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """Equal for equal raw tables. The mapping file is not in it: its accounts are added at every load."""
         parts = [READING, self.timezone, sorted(self.declared_events), self.account_metadata_key, self.livemode]
+        if self.stripe_account is not None:
+            parts.append(self.stripe_account)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
