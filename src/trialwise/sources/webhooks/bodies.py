@@ -47,21 +47,28 @@ def form_fields(body: bytes) -> list[tuple[str, str]]:
 def form_object(fields: list[tuple[str, str]]) -> dict[str, Any]:
     """`data[merges][FNAME]=x` as {"data": {"merges": {"FNAME": "x"}}}.
 
-    A name that was a text before, and would be a table now, stays as it was written.
+    A name that comes again is a list. Where a name is a text and a table both, what comes second stands as written
+    (table after text), or under "" (text after table).
     """
     whole: dict[str, Any] = {}
     for name, value in fields:
-        path = _path(name)
-        inner: Any = whole
-        for step in path[:-1]:
-            inner = inner.setdefault(step, {})
-            if not isinstance(inner, dict):
-                break
-        if isinstance(inner, dict) and not isinstance(inner.get(path[-1]), dict):
-            inner[path[-1]] = value
-        else:
-            whole[name] = value
+        inner, key = _place(whole, name)
+        before = inner.get(key)
+        if isinstance(before, dict):
+            inner, key, before = before, "", before.get("")
+        inner[key] = value if before is None else [*(before if isinstance(before, list) else [before]), value]
     return whole
+
+
+def _place(whole: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
+    """The table a field belongs to, made where it is missing, and its key there."""
+    inner, path = whole, _path(name)
+    for step in path[:-1]:
+        within = inner.setdefault(step, {})
+        if not isinstance(within, dict):
+            return whole, name
+        inner = within
+    return inner, path[-1]
 
 
 def pieces_of_form(body: bytes) -> list[Piece]:

@@ -98,8 +98,8 @@ def _event(kind: str, record: Mapping[str, Any]) -> str | None:
     if kind == "SubscriptionChange":
         wanted = record.get("SuppressSending") is True and record.get("Origin") == "Recipient"
         return mail.UNSUBSCRIBED if wanted and record.get("SuppressionReason") == "ManualSuppression" else None
-    if kind == "Bounce" and record.get("Type") in _NO_BOUNCE:
-        return _NO_BOUNCE[record["Type"]]
+    if kind == "Bounce" and (called := text(record.get("Type"))) in _NO_BOUNCE:
+        return _NO_BOUNCE[called]
     return _EVENTS.get(kind)
 
 
