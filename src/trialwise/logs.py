@@ -12,6 +12,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from trialwise.config import Secrets
+
 HIDDEN = "[secret]"
 SHORTEST_SECRET = 6  # a shorter value would blank out ordinary words
 _PATTERNS = (
@@ -87,9 +89,8 @@ def configure(secrets: Iterable[str] = (), stream: TextIO | None = None, **alway
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    for noisy in ("apscheduler", "httpx", "httpcore", "uvicorn.error", "stripe"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("trialwise").setLevel(logging.INFO)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -102,6 +103,15 @@ def configure(secrets: Iterable[str] = (), stream: TextIO | None = None, **alway
     )
     sys.excepthook = _uncaught
     threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+
+
+def secrets_of(secrets: Secrets) -> list[str]:
+    """Every value of the environment that must not be shown."""
+    found = [secrets.stripe_key or "", *secrets.http.values()]
+    for several in secrets.webhooks.values():
+        found += several
+    found += [part for value in found for part in value.split(":", 1)]  # user:password is sent as one, or as two
+    return [value for value in found if value]
 
 
 def say(line: str, stream: TextIO | None = None) -> None:

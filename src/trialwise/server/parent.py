@@ -1,0 +1,200 @@
+"""`trialwise serve`: the process that owns the workspace, and everything that lives and ends with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from trialwise import logs, pipeline
+from trialwise.clock import utc_now
+from trialwise.config import Secrets
+from trialwise.errors import InputError, NotFoundError, StoreError, StoreLocked, TrialwiseError
+from trialwise.keys import Keys
+from trialwise.landing.report import LoadReport
+from trialwise.owner.service import Owner
+from trialwise.scheduler import Schedule, jobs_of
+from trialwise.server import binding, metrics, state
+from trialwise.server.children import Children
+from trialwise.server.state import State
+from trialwise.sources.webhooks import check_providers
+from trialwise.workspace import Claimed, Workspace, claim
+
+STORE_SECONDS = 10.0
+"""How long a command that owns the store may take to let go of it when a server starts."""
+LAST_WORK_SECONDS = 20.0
+"""How long work that runs when the end comes may take to be finished; after that it is dropped, as by a crash."""
+log = structlog.get_logger("trialwise.server")
+
+
+def serve(folder: Path, *, host: str | None = None, port: int | None = None, workers: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; host, port and workers stand in place of those of [server].
+
+    Raises ConfigError for an address that cannot be, or must not be, listened on, StoreLocked when the workspace has a
+    server already or the store another owner, StartFailed when a collector cannot be started.
+    """
+    workspace = Workspace.open(folder)
+    secrets = Secrets()
+    check_providers(secrets.webhooks)
+    section = workspace.config.server
+    host = section.host if host is None else host
+    binding.check_exposed(host, section.public_url, Keys(workspace.keys))
+    logs.configure(logs.secrets_of(secrets), process="server")
+    stop = _stop_by_signals()
+    with ExitStack() as held:
+        held.enter_context(_only_server(workspace))
+        listening = held.enter_context(binding.bind(host, section.port if port is None else port))
+        owned = held.enter_context(_owned(workspace, stop))
+        teller = _Teller(owned)
+        owner = Owner(owned, teller.worked)
+        children = Children(
+            workspace.folder, workspace.run, listening, host, workers or section.workers, teller.restarted
+        )
+        commands = owner.serve(workspace.socket)
+        schedule = Schedule(owner, jobs_of(workspace.config, secrets))
+        try:
+            children.start()
+            schedule.start()
+            logs.say(f"listening on {binding.url_of(listening)}")
+            stop.wait(children)
+        finally:
+            listening.close()
+            schedule.stop()
+            owner.stop()
+            children.end()
+            commands.join()
+            _finish(owner)
+    log.info("ended")
+
+
+class _Stop:
+    """The wish to end: the first signal asks for it, the second one means at once."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._children: Children | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a signal came."""
+        return self._asked.is_set()
+
+    def wait(self, children: Children) -> None:
+        """Until a signal comes."""
+        self._children = children
+        self._asked.wait()
+
+    def signalled(self, *_: object) -> None:
+        """As a signal handler."""
+        if self._asked.is_set():
+            if self._children is not None:
+                self._children.kill()
+            os._exit(1)
+        self._asked.set()
+
+
+def _stop_by_signals() -> _Stop:
+    stop = _Stop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's choice stands
+            signal.signal(number, stop.signalled)
+    return stop
+
+
+@contextmanager
+def _only_server(workspace: Workspace) -> Iterator[None]:
+    try:
+        with claim(workspace.data / "server.lock"):
+            yield
+    except Claimed as error:
+        raise StoreLocked(
+            f"a server runs on {workspace.folder} already: process {error.holder}",
+            "One is enough: --workers gives it more collectors. To replace it, stop that process first.",
+        ) from error
+
+
+@contextmanager
+def _owned(workspace: Workspace, stop: _Stop) -> Iterator[Workspace]:
+    """Own the store; a command that has it is waited for a while."""
+    until = time.monotonic() + STORE_SECONDS
+    with ExitStack() as held:
+        while True:
+            try:
+                owned = held.enter_context(workspace.owned())
+                break
+            except StoreLocked:
+                if time.monotonic() >= until or stop.is_asked:
+                    raise
+            time.sleep(0.1)
+        yield owned
+
+
+class _Teller:
+    """Logs the owner's work and tells the collectors of it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._mutex = threading.Lock()
+        try:
+            metrics.prepare(workspace.run)
+        except OSError as error:
+            raise StoreError(f"{workspace.run} cannot be written: {error}", "Make room and start again.") from error
+        self._state = self._seen(State(pid=os.getpid(), started_at=utc_now()))
+        state.write(workspace.run, self._state)
+
+    def worked(self, name: str, seconds: float, error: TrialwiseError | None, result: Any) -> None:
+        """After a piece of work; see owner.service.Report."""
+        loaded = result if isinstance(result, LoadReport) else getattr(result, "loaded", None)
+        if isinstance(error, InputError | NotFoundError):
+            log.info("command refused", work=name, error=error.message)  # the asker's mistake, not the owner's
+            return
+        if error is not None:
+            log.error("work failed", work=name, seconds=round(seconds, 3), error=str(error))
+        elif name != "load" or loaded:
+            counts = {} if loaded is None else {"received": loaded.received, "quarantined": loaded.quarantined}
+            log.info("work done", work=name, seconds=round(seconds, 3), **counts)
+        now = utc_now()
+        with self._mutex:
+            told = self._state.ran(name, now, seconds, None if error is None else str(error))
+            if isinstance(loaded, LoadReport):
+                told = replace(told, loaded=told.loaded + loaded, loaded_at=now)
+            self._state = self._seen(told)
+            state.write(self._workspace.run, self._state)
+
+    def restarted(self) -> None:
+        """After a collector died."""
+        with self._mutex:
+            self._state = replace(self._state, restarts=self._state.restarts + 1)
+            state.write(self._workspace.run, self._state)
+
+    def _seen(self, told: State) -> State:
+        """With what the workspace's files say."""
+        try:
+            return replace(
+                told,
+                published_at=pipeline.published_at(self._workspace),
+                recoveries=len(pipeline.recovered(self._workspace)),
+            )
+        except TrialwiseError as error:
+            log.error("state not read", error=str(error))
+            return told
+
+
+def _finish(owner: Owner) -> None:
+    """Give what runs its time; what takes longer is dropped: nothing of it was published, nothing received is lost."""
+    until = time.monotonic() + LAST_WORK_SECONDS
+    while owner.running and time.monotonic() < until:
+        time.sleep(0.05)
+    if owner.running:
+        log.warning("ended before it was done", work=list(owner.running))
+        sys.stderr.flush()
+        os._exit(0)  # threads inside the database cannot be asked to stop; it is safe against this

@@ -1,0 +1,113 @@
+"""What the parent tells its children: a small file, replaced after every piece of the owner's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from pydantic import TypeAdapter, ValidationError
+
+from trialwise.landing.report import LoadReport
+
+NAME = "state.json"
+log = structlog.get_logger("trialwise.server")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of the owner's work since the server started; `error` is the last run's, None when it went well.
+
+    Instants are UTC without zone; seconds: how long the last run took.
+    """
+
+    runs: int = 0
+    failures: int = 0
+    last_at: datetime | None = None
+    succeeded_at: datetime | None = None
+    seconds: float = 0.0
+    error: str | None = None
+
+    def ran(self, at: datetime, seconds: float, error: str | None) -> Work:
+        """After one more run."""
+        return Work(
+            self.runs + 1,
+            self.failures + (error is not None),
+            at,
+            self.succeeded_at if error is not None else at,
+            seconds,
+            error,
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """The owner and its workspace, as of the last piece of work. Instants are UTC without zone.
+
+    loaded      all loads since the server started, together
+    recoveries  how often the store was damaged and filled again, ever
+    stripe_gap  seconds in which events of Stripe may be missing
+    """
+
+    pid: int = 0
+    started_at: datetime | None = None
+    work: Mapping[str, Work] = field(default_factory=dict)
+    loaded: LoadReport = field(default_factory=LoadReport)
+    restarts: int = 0
+    loaded_at: datetime | None = None
+    published_at: datetime | None = None
+    recoveries: int = 0
+    stripe_polled_at: datetime | None = None
+    stripe_reconciled_at: datetime | None = None
+    stripe_gap: float = 0.0
+
+    def ran(self, name: str, at: datetime, seconds: float, error: str | None) -> State:
+        """After a piece of work."""
+        return replace(self, work={**self.work, name: self.work.get(name, Work()).ran(at, seconds, error)})
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """Work whose last run failed."""
+        return tuple(sorted(name for name, work in self.work.items() if work.error))
+
+
+_STATES = TypeAdapter(State)
+
+
+class Watched:
+    """The state in a folder, read again when it has changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: tuple[int, int] = (0, 0)
+        self._state = State()
+
+    def __call__(self) -> State:
+        """What the parent told last."""
+        try:
+            stat = (self._folder / NAME).stat()
+        except FileNotFoundError:
+            return self._state
+        if (seen := (stat.st_mtime_ns, stat.st_ino)) != self._seen:
+            self._seen, self._state = seen, read(self._folder)
+        return self._state
+
+
+def write(folder: Path, state: State) -> None:
+    """Tell the children; a disk that is full leaves them with what they knew."""
+    fresh = folder / f".{NAME}"
+    try:
+        fresh.write_bytes(_STATES.dump_json(state))
+        fresh.replace(folder / NAME)
+    except OSError as error:
+        log.warning("state not written", error=str(error))
+
+
+def read(folder: Path) -> State:
+    """What the parent told last; an empty state before the first."""
+    try:
+        return _STATES.validate_json((folder / NAME).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return State()
