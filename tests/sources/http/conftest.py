@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.sources.http.api import Api, serving
+
 from trialwise.config import parse_config
 from trialwise.intake import Pulled, pull
 from trialwise.landing.cursors import Cursors

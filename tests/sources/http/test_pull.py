@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.sources.http.api import Api, serving
 from tests.sources.http.conftest import NOW, Puller, record
+
 from trialwise.errors import ConfigError, SourceError
 from trialwise.intake import first_page
 from trialwise.landing.cursors import Cursors
@@ -250,7 +250,10 @@ def test_nothing_that_was_there_throughout_is_missed(
 
 
 def test_a_next_page_that_was_read_before_ends_the_pull(puller: Puller) -> None:
-    puller.api.shape = lambda _: {"data": [{"id": len(puller.api.asked)}], "next": f"/api/usage?n={len(puller.api.asked) % 3}"}
+    puller.api.shape = lambda _: {
+        "data": [{"id": len(puller.api.asked)}],
+        "next": f"/api/usage?n={len(puller.api.asked) % 3}",
+    }
     error = puller.pull(paging={"kind": "next_url", "path": "next"}).error
     assert error is not None
     assert "was read before" in error.message

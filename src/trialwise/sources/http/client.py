@@ -27,8 +27,9 @@ _PASSING = frozenset({408, 425, 429})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _NO_PAGE = frozenset({400, 404, 409, 410, 416, 422})
 
-# httpx logs every address with its query, where a secret may stand.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+# They log addresses with their query and headers of redirects, where a secret may stand.
+for library in ("httpx", "httpcore"):
+    logging.getLogger(library).setLevel(logging.WARNING)
 
 
 class PageRefused(SourceError):
