@@ -10,7 +10,7 @@ import pytest
 
 from trialwise.errors import InputError
 from trialwise.sources.files import open_file
-from trialwise.sources.guess import Glimpse, advice, glimpse, map_options, propose_mapping, refuse_stripe
+from trialwise.sources.guess import Glimpse, advice, glimpse, map_options, propose_mapping, refuse_format, refuse_stripe
 
 
 def _lines(path: Path, *records: Any) -> Path:
@@ -92,3 +92,39 @@ def test_an_event_about_an_object_is_an_event(tmp_path: Path) -> None:
     seen = glimpse(source)
     refuse_stripe(source, seen)
     assert not seen.is_stripe
+
+
+CLOUDEVENT = {"specversion": "1.0", "id": "1", "source": "/a", "type": "x", "data": {"user_id": "u"}}
+AMPLITUDE = {"event_type": "x", "user_id": "u", "event_properties": {}, "$insert_id": "i", "event_time": "2026-03-01"}
+MIXPANEL = {"event": "x", "properties": {"time": 1772366400, "distinct_id": "u", "$insert_id": "i"}}
+
+
+@pytest.mark.parametrize(
+    ("expected", "records"),
+    [
+        ("cloudevents", [CLOUDEVENT, CLOUDEVENT]),
+        ("cloudevents", [[CLOUDEVENT, CLOUDEVENT]]),
+        ("amplitude", [AMPLITUDE]),
+        ("amplitude", [{"api_key": "k", "events": [AMPLITUDE]}]),
+        ("mixpanel", [MIXPANEL]),
+        (None, [MIXPANEL, {"event": "x", "user_id": "u"}]),
+        (None, [{"event": "x", "properties": {"time": 1, "distinct_id": "u"}, "userId": "u"}]),
+        (None, [{"event_type": "x", "user_id": "u", "time": 1}]),
+        (None, [{"specversion": "1.0", "event": "x"}]),
+        (None, []),
+    ],
+)
+def test_other_products_formats_are_told_and_the_option_is_said(
+    tmp_path: Path, expected: str | None, records: list[Any]
+) -> None:
+    path = _lines(tmp_path / "events.ndjson", *records)
+    source = open_file(path)
+    seen = glimpse(source)
+    assert seen.format == expected
+    if expected is None:
+        refuse_format(source, seen)
+        return
+    with pytest.raises(InputError, match=f"trialwise import events {path} --format {expected}"):
+        refuse_format(source, seen)
+    asked = open_file(path, file_format=expected)
+    refuse_format(asked, glimpse(asked))
