@@ -262,8 +262,8 @@ def _is_fresh(found: Stamp, now: datetime) -> bool:
 
 
 def _stamp_of(entry: list[Any]) -> Stamp:
-    size, changed, inode = entry[0]
-    return size, changed, inode
+    size, modified, changed = entry[0]
+    return size, modified, changed
 
 
 def _step(progress: Progress, name: str) -> Callable[[int, int], None]:

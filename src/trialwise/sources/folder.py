@@ -17,7 +17,7 @@ UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".temp", 
 ARCHIVE, FAILED = "archive", "failed"
 
 Stamp = tuple[int, int, int]
-"""(size in bytes, modification time in ns, inode): another one is another file, or one that was written to."""
+"""(size in bytes, times of modification and of change in ns): another one is another file, or one written to."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def stamp(path: Path) -> Stamp | None:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return (found.st_size, found.st_mtime_ns, found.st_ino) if S_ISREG(found.st_mode) else None
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns) if S_ISREG(found.st_mode) else None
 
 
 def put_away(path: Path, after: Literal["leave", "archive", "delete"]) -> None:
