@@ -1,13 +1,13 @@
 -- Refused records with their place and bytes; the detail is for reading, the bytes tell all.
 INSERT INTO raw.quarantine
 SELECT CAST(md5(concat_ws(chr(31), 'quarantine', CAST(r.segment AS VARCHAR), CAST(r.item AS VARCHAR))) AS UUID),
-  s.source, s.file, r.line, r.byte_offset, r.reason, left(r.detail, 200), r.raw, s.landed_at, $load_id, NULL, r.segment
+  s.source, s.file, r.line, r.byte_offset, r.reason, left(r.detail, 200), r.raw, coalesce(r.landed_at, s.landed_at), $load_id, NULL, r.segment
 FROM (
-  SELECT segment, item, line, byte_offset, reason, detail, raw FROM calls WHERE reason IS NOT NULL
+  SELECT segment, item, line, byte_offset, reason, detail, raw, landed_at FROM calls WHERE reason IS NOT NULL
   UNION ALL
-  SELECT segment, item, line, byte_offset, reason, detail, raw FROM stripe_records WHERE reason IS NOT NULL
+  SELECT segment, item, line, byte_offset, reason, detail, raw, landed_at FROM stripe_records WHERE reason IS NOT NULL
   UNION ALL
-  SELECT segment, item, line, byte_offset, reason, detail, raw FROM damaged
+  SELECT segment, item, line, byte_offset, reason, detail, raw, NULL FROM damaged
 ) AS r
 JOIN segments AS s ON s.segment = r.segment
 ORDER BY r.segment, r.item

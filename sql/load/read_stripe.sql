@@ -1,25 +1,20 @@
--- Read Stripe segments into `stripe_records`. The document is one of: an event envelope of any API version, an object,
+-- Read `frames` of Stripe records into `stripe_records`. The document is one of: an event envelope of any API version, an object,
 -- or the data of an event ({object, previous_attributes}), which proves a state but not when it was reached.
--- $livemode is 'true', 'false' or 'any'.
+-- $livemode is 'true', 'false' or 'any'; $stripe_account is the account whose data this is, '' where it is not known.
 INSERT INTO stripe_records
-WITH frames AS (
-  SELECT CAST(parse_filename(f.filename, true) AS INTEGER) AS segment, f.i, f.n, f.o, f.raw, f.b64,
-    CASE WHEN f.bad IS NOT NULL THEN f.bad ELSE json_problem(f.raw) END AS problem,
-    f.detail
-  FROM read_json($paths, format = 'newline_delimited', ignore_errors = true, filename = true,
-    columns = {crc: 'VARCHAR', i: 'BIGINT', n: 'BIGINT', o: 'BIGINT', r: 'BIGINT', "at": 'VARCHAR', raw: 'VARCHAR', env: 'VARCHAR', bad: 'VARCHAR', detail: 'VARCHAR', b64: 'VARCHAR'}) AS f
-  WHERE f.crc = frame_sum(f.i, f.n, f.o, f.r, f."at", f.bad, f.detail, f.b64, f.env, f.raw)
+WITH told AS (
+  SELECT segment, i, n, o, arrived_at, raw, b64, coalesce(bad, json_problem(raw)) AS problem, detail FROM frames
 ),
 fields AS (
   SELECT *, CASE WHEN problem IS NULL THEN json_extract_string(raw, [
     '$.object', '$.id', '$.type', '$.created', '$.livemode', '$.api_version', '$.data.object', '$.data.previous_attributes',
     '$.data.object.object', '$.data.object.id', '$.object.object', '$.object.id', '$.object.created', '$.object.livemode',
-    '$.previous_attributes', '$.data.object.livemode']) END AS v
-  FROM frames
+    '$.previous_attributes', '$.data.object.livemode', '$.account']) END AS v
+  FROM told
 ),
 shaped AS (
   SELECT *,
-    CASE WHEN starts_with(v[1], 'v2.') THEN 'thin'
+    CASE WHEN v[1] = 'v2.core.event' THEN 'thin'
       WHEN v[1] = 'event' THEN 'event'
       WHEN starts_with(v[1], '{') THEN 'data'
       WHEN v[1] IS NOT NULL AND NOT starts_with(v[1], '[') THEN 'object' END AS shape
@@ -36,7 +31,7 @@ named AS (
   FROM shaped
 ),
 judged AS (
-  SELECT n.*, s.landed_at, epoch_instant(n.created_text) AS created_at,
+  SELECT n.*, coalesce(n.arrived_at, s.landed_at) AS landed_at, epoch_instant(n.created_text) AS created_at,
     CASE WHEN n.problem IS NOT NULL THEN n.problem
       WHEN n.shape IS NULL THEN 'unknown_shape'
       WHEN n.shape = 'thin' THEN 'thin_event'
@@ -46,6 +41,7 @@ judged AS (
       WHEN n.object_type IS NULL OR starts_with(n.object_type, '{') OR starts_with(n.object_type, '[') THEN 'no_object_type'
       WHEN n.shape = 'event' AND epoch_instant(n.created_text) IS NULL THEN 'bad_timestamp'
       WHEN $livemode <> 'any' AND n.livemode IS NOT NULL AND CAST(n.livemode AS VARCHAR) <> $livemode THEN 'livemode_mismatch'
+      WHEN n.shape = 'event' AND $stripe_account <> '' AND n.v[17] <> $stripe_account THEN 'other_account'
     END AS reason
   FROM named AS n JOIN segments AS s ON s.segment = n.segment
 )
@@ -53,13 +49,14 @@ SELECT segment, i, n, o,
   CASE shape WHEN 'event' THEN 'event' ELSE 'object' END,
   CASE shape WHEN 'event' THEN v[2] END, CASE shape WHEN 'event' THEN v[3] END, object_type, object_id, livemode,
   CASE shape WHEN 'event' THEN v[6] END,
-  created_at, CASE shape WHEN 'event' THEN created_at ELSE landed_at END, landed_at,
+  created_at, CASE WHEN shape = 'event' AND arrived_at IS NULL THEN created_at ELSE landed_at END, landed_at,
   object, CASE WHEN starts_with(previous, '{') THEN previous END,
   CASE WHEN reason IS NOT NULL THEN NULL
     WHEN shape = 'event' THEN concat_ws(chr(31), v[3], CAST(epoch(created_at) AS BIGINT), coalesce(object_id, ''))
     ELSE md5(CAST(json_extract(object, '$') AS VARCHAR)) END,
   reason,
   CASE reason WHEN 'livemode_mismatch' THEN 'livemode ' || CAST(livemode AS VARCHAR) || ', [stripe] livemode asks for ' || $livemode
+    WHEN 'other_account' THEN concat('account ', v[17], ', this workspace holds ', $stripe_account)
     WHEN 'thin_event' THEN concat_ws(' ', v[1], v[3]) WHEN 'bad_timestamp' THEN concat('created ', coalesce(created_text, 'is missing')) ELSE detail END,
   CASE WHEN reason IS NOT NULL THEN coalesce(from_base64(b64), encode(raw)) END, 'new'
 FROM judged

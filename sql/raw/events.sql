@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS raw.events (
   user_key INTEGER NOT NULL, -- user the event names, 0 when it names none
   event_key INTEGER NOT NULL, -- name of the event
   occurred_at TIMESTAMP NOT NULL, -- UTC instant it happened, client clock corrected by sentAt where the record allows
-  known_at TIMESTAMP NOT NULL, -- UTC instant from which it may be used: receivedAt, else occurred_at for back-filled files
+  known_at TIMESTAMP NOT NULL, -- UTC instant from which it may be used: when we received it; of a file its receivedAt, else occurred_at
   activity_date DATE NOT NULL, -- day of occurred_at in the reporting zone
   known_date DATE NOT NULL, -- later of the reporting day of known_at and activity_date
   load_id INTEGER NOT NULL, -- load that brought the row

@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS raw.quarantine (
   reason VARCHAR NOT NULL, -- slug, such as bad_utf8, bad_json, bad_timestamp, placeholder_id, id_reuse
   detail VARCHAR, -- what was found, for people
   raw BLOB, -- the record's bytes as received
-  landed_at TIMESTAMP NOT NULL, -- our clock when the file was landed
+  landed_at TIMESTAMP NOT NULL, -- our clock when the file was landed or the request came
   load_id INTEGER NOT NULL, -- load that refused it
   retried_at TIMESTAMP, -- when it was landed again; NULL while it waits
   segment INTEGER -- landing segment that holds it

@@ -15,8 +15,8 @@ CREATE TABLE IF NOT EXISTS raw.stripe (
   livemode BOOLEAN, -- false for test mode, NULL where the body does not say
   api_version VARCHAR, -- version the event was rendered in; NULL for snapshots and old envelopes
   created_at TIMESTAMP, -- kind event: when it happened; kind object: the object's own created, NULL where it has none
-  known_at TIMESTAMP NOT NULL, -- events from a file: created; snapshots: landed_at
-  landed_at TIMESTAMP NOT NULL, -- our clock when the file was landed
+  known_at TIMESTAMP NOT NULL, -- events of a file or list: created; webhooks and snapshots: landed_at
+  landed_at TIMESTAMP NOT NULL, -- our clock when the file was landed or the request came
   object VARCHAR NOT NULL, -- JSON text of data.object, or of the snapshot, as received
   previous VARCHAR, -- JSON text of data.previous_attributes as received; NULL where there is none
   load_order BIGINT NOT NULL, -- order of arrival over all loads

@@ -21,9 +21,9 @@ def collect(engine: Engine, landing: Landing) -> None:
     import polars as pl
 
     found: list[tuple[Any, ...]] = []
-    for segment, records, frames in rows(engine, "read_counts"):
+    for segment, records, frames, is_live in rows(engine, "read_counts"):
         lost = records - frames
-        broken = _as_many(lost, _broken(landing.path(segment))) if lost > 0 else []
+        broken = _as_many(lost, _broken(landing.path(segment), is_live)) if lost > 0 else []
         broken += [("missing_frame", f"the landing segment holds {frames} of {records} records", None, None, None)] * (
             lost - len(broken)
         )
@@ -48,12 +48,12 @@ def _as_many(lost: int, broken: list[tuple[int, bytes]]) -> list[_Damage]:
     return [_damage(number, line) for number, line in broken]
 
 
-def _broken(path: Path) -> list[tuple[int, bytes]]:
+def _broken(path: Path, is_live: bool) -> list[tuple[int, bytes]]:
     """(line number, bytes) of each line of a segment that is not the frame it was."""
     found = []
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
-            if read_frame(line) is None and not (number == 1 and is_header(line)):
+            if read_frame(line) is None and not (is_live and number == 1 and is_header(line)):
                 found.append((number, line.rstrip(b"\n")))
     return found
 

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import StoreError
-from trialwise.landing import damage, fields
+from trialwise.landing import damage, fields, translate
 from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Import, LoadRange, Manifest
 from trialwise.landing.report import LoadReport
 from trialwise.landing.settings import LoadSettings
 from trialwise.landing.statements import create_raw, rows, run
+from trialwise.landing.translate import Translators
 
 if TYPE_CHECKING:
     import polars as pl
 
-_TABLES = ("segments", "declared", "retried", "mapped_accounts", "damaged", "calls", "stripe_records", "contested")
+_TABLES = (
+    "segments", "declared", "retried", "mapped_accounts", "damaged", "translated",
+    "calls", "stripe_records", "contested",
+)  # fmt: skip
 
 
-def load(engine: Engine, landing: Landing, settings: LoadSettings, *, landed_at: datetime) -> LoadReport:
-    """Bring the raw tables up to everything that has been landed.
+def load(
+    engine: Engine,
+    landing: Landing,
+    settings: LoadSettings,
+    *,
+    landed_at: datetime,
+    translators: Translators | None = None,
+) -> LoadReport:
+    """Bring the raw tables up to everything that is in a sealed segment.
 
     One transaction, with a row of raw.loads for each load. When the store has lost loads, or settings that shape raw
-    have changed, the tables are filled anew in the recorded order. `landed_at` (UTC, no zone) stamps the load.
+    have changed, the tables are filled anew in the recorded order. `landed_at` (UTC, no zone) stamps the load;
+    `translators` read the formats that SQL does not.
     Raises StoreError when store and landing do not belong together.
     """
     manifest = landing.manifest()
@@ -42,7 +54,7 @@ def load(engine: Engine, landing: Landing, settings: LoadSettings, *, landed_at:
         ranges = _ranges(stored, manifest, landed_at)
         report = LoadReport(rebuilt=rebuilt)
         for taken in ranges:
-            report += _load_range(engine, landing, manifest, settings, taken)
+            report += _load_range(engine, landing, manifest, settings, taken, translators or {})
         if not ranges:
             _add_mapped_accounts(engine, settings)
         _drop(engine)
@@ -86,7 +98,12 @@ def _ranges(stored: Sequence[tuple[Any, ...]], manifest: Manifest, landed_at: da
 
 
 def _load_range(
-    engine: Engine, landing: Landing, manifest: Manifest, settings: LoadSettings, taken: LoadRange
+    engine: Engine,
+    landing: Landing,
+    manifest: Manifest,
+    settings: LoadSettings,
+    taken: LoadRange,
+    translators: Translators,
 ) -> LoadReport:
     imports = manifest.between(taken.first_segment, taken.last_segment)
     values: dict[str, Any] = {
@@ -99,10 +116,10 @@ def _load_range(
         "stripe_account": settings.stripe_account or "",
         "metadata_path": settings.metadata_path,
         "declared": settings.fingerprint,
-        "paths": [str(landing.path(s.number)) for entry in imports for s in entry.segments],
     }
+    _check_there(landing, imports)
     _prepare(engine, settings, imports)
-    _read(engine, landing, imports, values)
+    _read(engine, landing, imports, values, translators)
     damage.collect(engine, landing)
     run(engine, "number_repeats")
     run(engine, "contested_calls")
@@ -110,6 +127,7 @@ def _load_range(
     run(engine, "judge_stripe_events")
     run(engine, "judge_stripe_objects")
     if rows(engine, "late_refusals")[0][0]:
+        _set_frames(engine, landing, imports)
         run(engine, "fill_raw_calls", values)
         run(engine, "fill_raw_stripe", values)
     run(engine, "resolve_aliases")
@@ -136,15 +154,15 @@ def _prepare(engine: Engine, settings: LoadSettings, imports: Iterable[Import]) 
     import polars as pl
 
     run(engine, "macros")
-    for table in ("segments", "declared", "retried", "damaged", "calls", "stripe_records"):
+    for table in ("segments", "declared", "retried", "damaged", "translated", "calls", "stripe_records"):
         run(engine, table)
     entries = list(imports)
     segments = [
-        (s.number, entry.number, entry.source, entry.file, s.records, entry.landed_at)
+        (s.number, entry.number, entry.source, entry.file, s.records, entry.landed_at, s.live is not None)
         for entry in entries
         for s in entry.segments
     ]
-    names = ("segment", "import_no", "source", "file", "records", "landed_at")
+    names = ("segment", "import_no", "source", "file", "records", "landed_at", "is_live")
     engine.append("segments", pl.DataFrame(segments, schema=list(names), orient="row"))
     engine.append(
         "declared", pl.DataFrame({"event_name": sorted(settings.declared_events)}, schema={"event_name": pl.String})
@@ -178,31 +196,54 @@ def _add_mapped_accounts(engine: Engine, settings: LoadSettings) -> None:
     run(engine, "add_accounts", {"metadata_path": settings.metadata_path})
 
 
-def _read(engine: Engine, landing: Landing, imports: Iterable[Import], values: dict[str, Any]) -> None:
+def _read(
+    engine: Engine, landing: Landing, imports: Iterable[Import], values: dict[str, Any], translators: Translators
+) -> None:
     """Read segments in groups that are read alike."""
 
     def alike(entry: Import) -> tuple[str, str, list[tuple[str, str]]]:
         return entry.source, entry.format, sorted(entry.mapping.items())
 
     for (source, form, mapping), group in groupby(sorted(imports, key=alike), key=alike):
-        paths = [str(landing.path(s.number)) for entry in group for s in entry.segments]
-        if not paths:
+        entries = list(group)
+        if not any(entry.segments for entry in entries):
             continue
-        for path in paths:
-            if not Path(path).exists():
-                raise StoreError(f"the landing segment {path} is missing", "Restore the landing folder from a backup.")
+        translator = translators.get(form)
+        if source == "events" and translator is not None:
+            for entry in entries:
+                for segment in entry.segments:
+                    _set_frames(engine, landing, [replace(entry, segments=(segment,))])
+                    translate.fill(engine, translator)
         chosen = dict(mapping)
+        _set_frames(engine, landing, entries)
         run(
             engine,
             "read_stripe" if source == "stripe" else "read_calls",
             {
                 **values,
-                "paths": paths,
-                "format": form,
+                "format": form if translator is None else "segment",
+                "translated": translator is not None,
+                "readable": translator is not None or form in translate.PLAIN,
                 "fields": fields.paths(chosen),
                 "columns": fields.columns(chosen),
             },
         )
+
+
+def _set_frames(engine: Engine, landing: Landing, imports: Iterable[Import]) -> None:
+    """Make `frames` show what the segments of these imports hold."""
+    run(engine, "set_paths", {"paths": [str(landing.path(s.number)) for entry in imports for s in entry.segments]})
+    run(engine, "frames_sealed")
+
+
+def _check_there(landing: Landing, imports: Sequence[Import]) -> None:
+    """Every segment has its file; one whose import was cut short by a crash gets its name now. Raises StoreError."""
+    paths = [landing.path(s.number) for entry in imports for s in entry.segments]
+    if not all(path.exists() for path in paths):
+        landing.mend()
+    for path in paths:
+        if not path.exists():
+            raise StoreError(f"the landing segment {path} is missing", "Restore the landing folder from a backup.")
 
 
 def _drop(engine: Engine) -> None:

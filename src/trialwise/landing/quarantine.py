@@ -33,6 +33,8 @@ REASONS: dict[str, str] = {
     "checksum": "the record changed on disk after it was landed",
     "damaged_frame": "the landing segment is broken at this place",
     "missing_frame": "the landing segment lost the record",
+    "unknown_format": "records of a format this version does not read, or whose description is lost",
+    "untranslatable": "the record cannot be read as its format says",
     "unknown_shape": "the record is nothing this kind of import knows",
     "no_event": "an event without a name",
     "bad_event": "the event's name is empty, too long, or no text",

@@ -13,6 +13,7 @@ from trialwise.landing.folder import Landing, Source
 from trialwise.landing.load import load
 from trialwise.landing.report import LoadReport
 from trialwise.landing.settings import LoadSettings
+from trialwise.landing.translate import Translators
 
 
 def rehearse(
@@ -20,13 +21,14 @@ def rehearse(
     settings: LoadSettings,
     *,
     landed_at: datetime,
+    translators: Translators | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LoadReport:
     """What importing these sources into an empty workspace would come to; nothing is kept.
 
     Records the real workspace already has count as loaded here. Raises InputError as Landing.land does.
     """
-    with rehearsal(sources, settings, landed_at=landed_at, progress=progress) as (_, report):
+    with rehearsal(sources, settings, landed_at=landed_at, translators=translators, progress=progress) as (_, report):
         return report
 
 
@@ -36,6 +38,7 @@ def rehearsal(
     settings: LoadSettings,
     *,
     landed_at: datetime,
+    translators: Translators | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[Engine, LoadReport]]:
     """As `rehearse`, with the raw tables to look at while the block lasts."""
@@ -45,6 +48,6 @@ def rehearsal(
             landing.land(source, landed_at=landed_at, progress=progress)
         engine = connect()
         try:
-            yield engine, load(engine, landing, settings, landed_at=landed_at)
+            yield engine, load(engine, landing, settings, landed_at=landed_at, translators=translators)
         finally:
             engine.close()

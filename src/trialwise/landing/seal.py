@@ -21,8 +21,8 @@ from trialwise.landing import durable
 from trialwise.landing.frame import read_frame
 from trialwise.landing.live import SUFFIX, TAKEN, Channel, channel_of, is_at, is_header, live_folder, stem_of
 
-LOST = "lost"
-"""Format of records whose channel nobody can tell any more."""
+LOST = "unknown"
+"""Format of records whose channel nobody can tell any more: the load refuses them, with their bytes."""
 
 
 @dataclass(frozen=True)

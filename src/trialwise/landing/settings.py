@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-READING = 2
+READING = 3
 """Another number where the loader itself tells records apart otherwise: older stores are then filled anew."""
 
 

@@ -1,0 +1,2 @@
+-- Which files `frames` reads.
+SET VARIABLE paths = $paths
