@@ -29,6 +29,7 @@ from trialwise.scaffold import SeenEvent
 from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, months_due, set_prior, take_over
 from trialwise.sources import guess
 from trialwise.sources.files import FileSource, open_file
+from trialwise.sources.formats import TRANSLATORS
 from trialwise.transform.build import BuildReport, build_models, check_models, create_schemas, sketch
 from trialwise.transform.columns import check_columns
 from trialwise.transform.condition import parse_condition
@@ -112,7 +113,7 @@ def rehearse_files(
     Raises InputError as `import_files` does.
     """
     sources = _sources(paths, kind, file_format, mapping)
-    return rehearse(list(sources), load_settings(workspace), landed_at=utc_now())
+    return rehearse(list(sources), load_settings(workspace), landed_at=utc_now(), translators=TRANSLATORS)
 
 
 def load_settings(workspace: Workspace) -> LoadSettings:
@@ -217,7 +218,7 @@ def seen_events(path: Path, file_format: str | None, mapping: Mapping[str, str])
     Raises InputError for a file that is unreadable, or in which there is no event: then with what to try.
     """
     [source] = _sources([path], "events", file_format, mapping)
-    with rehearsal([source], LoadSettings(), landed_at=utc_now()) as (engine, report):
+    with rehearsal([source], LoadSettings(), landed_at=utc_now(), translators=TRANSLATORS) as (engine, report):
         seen = [SeenEvent(*row) for row in engine.rows(SEEN_EVENTS)]
     if not seen:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(report.reasons.items()))
@@ -353,7 +354,7 @@ def _load(workspace: Workspace, store: Engine, progress: Progress | None) -> Loa
         progress("loading", 0, 0)
     landing = Landing(workspace.landing)
     landing.seal(utc_now())
-    return load(store, landing, load_settings(workspace), landed_at=utc_now())
+    return load(store, landing, load_settings(workspace), landed_at=utc_now(), translators=TRANSLATORS)
 
 
 @contextmanager
