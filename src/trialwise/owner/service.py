@@ -115,6 +115,7 @@ class Owner:
 
     def _carry_out(self, connection: socket.socket, teller: _Teller) -> Told:
         operation, arguments = _asked(connection)
+        connection.settimeout(None)  # with a time limit, even a send that must not wait would wait
         turns = self._held.turns
         if turns is not None and turns.is_taken:
             teller.progress(f"waiting for {' and '.join(self.running) or 'the store'}", 0, 0)
