@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from trialwise import __version__, pipeline
+from trialwise import __version__, pipeline, stripe_intake
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
@@ -33,6 +33,7 @@ from trialwise.owner.operations import (
 )
 from trialwise.owner.wire import Asked, Told, valued
 from trialwise.pipeline import Imported, Progress, Refreshed
+from trialwise.stripe_intake import Door, StripeImported
 from trialwise.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -86,6 +87,23 @@ def import_files(
         return Imported(receipts, carry_out(LOAD, workspace, Nothing(), progress))
     except StoreLocked:
         return Imported(receipts, None)
+
+
+def import_stripe_api(
+    workspace: Workspace,
+    *,
+    since: str | None = None,
+    reconcile: bool = False,
+    progress: Progress | None = None,
+) -> StripeImported:
+    """As pipeline.import_stripe_api: Stripe is read here, and loaded by the owner."""
+    door = Door(
+        load=lambda report: carry_out(LOAD, workspace, Nothing(), report),
+        quarantined=lambda reason: quarantined(workspace, reason=reason),
+        record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),
+        retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
+    )
+    return stripe_intake.import_api(workspace, door, since=since, reconcile=reconcile, progress=progress)
 
 
 def quarantined(

@@ -262,13 +262,14 @@ def test_a_key_that_may_not_read_events_still_reads_the_objects(bench: Bench) ->
 @pytest.mark.parametrize(("key", "account"), [("sk_live_Other0123", "acct_home"), ("sk_test_Other0123", "acct_other")])
 def test_another_mode_or_account_is_refused_before_anything_is_landed(bench: Bench, key: str, account: str) -> None:
     bench.run()
-    kept, landed = bench.kept, len(bench.landed)
+    kept, landed = dict(bench.kept), len(bench.landed)
     bench.key, bench.double.account = key, account
     bench.double.add("customer", "cus_1")
     with pytest.raises(ConfigError, match="this workspace holds") as caught:
         bench.run(reconcile=True)
     assert key not in str(caught.value)
-    assert (bench.kept, len(bench.landed)) == (kept, landed)
+    assert "this workspace holds" in (bench.state.failure or "")
+    assert ({**bench.kept, "failure": None, "failed_at": None}, len(bench.landed)) == (kept, landed)
 
 
 def test_an_outage_of_35_days_is_a_gap_until_a_reconcile_that_began_after_it(bench: Bench) -> None:

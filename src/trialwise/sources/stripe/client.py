@@ -45,7 +45,7 @@ class Client(stripe.RequestsClient):
     def request(
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **_usage: Any
     ) -> tuple[Any, int, Mapping[str, str]]:
-        """Body (bytes), status and headers; raises Incomplete, or the SDK's own error when there was no connection."""
+        """Body (text), status and headers; raises Incomplete, or the SDK's own error when there was no connection."""
         self.answered = {}
         stream, status, self.answered = self.request_stream(method, url, headers, post_data)
         until = time.monotonic() + self._limits.answer
@@ -61,7 +61,10 @@ class Client(stripe.RequestsClient):
             raise Incomplete(f"an answer that broke off ({type(error).__name__})") from error
         finally:
             stream.close()
-        return bytes(body), status, self.answered
+        try:
+            return body.decode(), status, self.answered
+        except UnicodeDecodeError as error:  # the SDK's log would stumble over it
+            raise Incomplete("an answer that is no text") from error
 
 
 def quiet_sdk() -> None:

@@ -23,19 +23,29 @@ def run(session: Session, key: Key, *, since: datetime | None = None, reconcile:
     stays out of reach: what was read by then is kept, and the next run goes on from there.
     """
     try:
-        _check_account(session, key)
-        wider = _reach_back(session, since)
-        if session.state.is_new:
-            read_events(session)
-            read_lists(session)
-            read_events(session)
-            return
-        read_events(session, deep=reconcile)
-        going = session.state.round
-        if reconcile or wider or (going is not None and session.now() - going.began_at <= STALE):
-            read_lists(session)
+        _import(session, key, since, reconcile)
     except SourceError as error:
+        session.put(failure=error.message, failed_at=session.now())
         raise SourceError(error.message, f"{_kept(session)} {error.hint or AGAIN}") from error
+    except ConfigError as error:
+        session.put(failure=error.message, failed_at=session.now())
+        raise
+    if session.state.failure is not None:
+        session.put(failure=None, failed_at=None)
+
+
+def _import(session: Session, key: Key, since: datetime | None, reconcile: bool) -> None:
+    _check_account(session, key)
+    wider = _reach_back(session, since)
+    if session.state.is_new:
+        read_events(session)
+        read_lists(session)
+        read_events(session)
+        return
+    read_events(session, deep=reconcile)
+    going = session.state.round
+    if reconcile or wider or (going is not None and session.now() - going.began_at <= STALE):
+        read_lists(session)
 
 
 def _check_account(session: Session, key: Key) -> None:

@@ -126,6 +126,9 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         file.execute("PRAGMA synchronous = FULL")
         with closing(file.cursor()) as cursor:
+            [found] = cursor.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
             cursor.executescript(_TABLES)
     except sqlite3.DatabaseError:
         file.close()

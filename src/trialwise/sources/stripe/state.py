@@ -80,6 +80,8 @@ class State:
     last_reconciled_at    start of the last reading of all object lists that came to its end
     unreadable            object type -> why it is not read
     window, round         what is being read, None between runs that came to their end
+    rounds                readings of all object lists begun so far
+    failure, failed_at    what stopped the last run, None when it came to its end
     """
 
     account: str | None = None
@@ -93,6 +95,8 @@ class State:
     window: Window | None = None
     round: Round | None = None
     rounds: int = 0
+    failure: str | None = None
+    failed_at: datetime | None = None
 
     @property
     def is_new(self) -> bool:

@@ -1,0 +1,213 @@
+"""The whole way: `trialwise import stripe` from an API into the tables, and what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.sources.stripe.conftest import KEY
+from tests.sources.stripe.double import Double, Fault
+
+from trialwise import pipeline, stripe_intake
+from trialwise.clock import utc_now
+from trialwise.errors import ConfigError, InputError, SourceError
+from trialwise.landing.folder import Landing
+from trialwise.landing.journal import Arrival, Channel, Journal
+from trialwise.sources.backoff import Backoff
+from trialwise.sources.stripe.session import epoch
+from trialwise.workspace import Workspace
+
+NOW = utc_now().replace(microsecond=0)
+
+
+@pytest.fixture
+def workspace(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    monkeypatch.setenv("TRIALWISE_STRIPE_KEY", KEY)
+    (tmp_path / "trialwise.toml").write_text(f'[stripe]\napi_base = "{double.base}"\n')
+    return Workspace.open(tmp_path)
+
+
+def rows(workspace: Workspace, statement: str) -> list[tuple[Any, ...]]:
+    return pipeline._owning(workspace, lambda store, _: store.rows(statement))
+
+
+def fill(double: Double) -> None:
+    start = epoch(NOW - timedelta(days=3))
+    double.add("customer", "cus_1", start, email="ann@acme.example", metadata={"account_id": "acme"})
+    double.add(
+        "subscription", "sub_1", start, status="trialing", customer="cus_1", trial_start=start, trial_end=start + 99
+    )
+    double.event("evt_1", start, "customer.created", id="cus_1")
+    double.event("evt_2", start, "customer.subscription.created", id="sub_1", object="subscription", **trial)
+
+
+def test_history_is_known_when_it_happened_and_the_rest_when_it_came(workspace: Workspace, double: Double) -> None:
+    fill(double)
+    done = pipeline.import_stripe_api(workspace)
+    assert done.loaded is not None
+    assert (done.loaded.received, done.loaded.loaded) == (4, 4)
+    double.event("evt_3", epoch(NOW) - 3600, "customer.updated", id="cus_1")
+    later = pipeline.import_stripe_api(workspace)
+    assert later.loaded is not None
+    assert later.loaded.loaded == 1
+    kinds = rows(
+        workspace, "SELECT event_id, object_id, created_at, known_at, landed_at FROM raw.stripe ORDER BY load_order"
+    )
+    by_name = {event or name: (created, known, landed) for event, name, created, known, landed in kinds}
+    assert by_name["evt_1"][1] == by_name["evt_1"][0] == NOW - timedelta(days=3)
+    assert by_name["evt_3"][0] == NOW - timedelta(hours=1)
+    assert by_name["evt_3"][1] == by_name["evt_3"][2] > NOW - timedelta(minutes=1)
+    assert by_name["cus_1"][1] == by_name["cus_1"][2]
+    state = stripe_intake.stripe_state(workspace)
+    assert state.account == "acct_home"
+    assert state.last_event_created == NOW - timedelta(hours=1)
+
+
+def test_the_bodies_in_the_table_are_those_of_the_answer(workspace: Workspace, double: Double) -> None:
+    entry = double.add("customer", "cus_1", note='a "b" \\ é \u2028', amount=12345678901234567890, nothing=None)
+    pipeline.import_stripe_api(workspace)
+    [(body,)] = rows(workspace, "SELECT object FROM raw.stripe WHERE object_id = 'cus_1'")
+    assert json.loads(body) == entry
+    shown = json.dumps(
+        {"object": "list", "url": "/v1/customers", "has_more": False, "data": [entry]}, indent=2, ensure_ascii=False
+    )
+    assert body in shown
+
+
+def test_a_webhook_and_the_poll_bring_one_event(workspace: Workspace, double: Double) -> None:
+    fill(double)
+    pipeline.import_stripe_api(workspace)
+    event = double.event("evt_9", epoch(NOW) - 60, "customer.updated", id="cus_1")
+    with Journal(Landing(workspace.landing), Channel("stripe", "stripe", "webhook stripe"), "w") as journal:
+        journal.append([Arrival(NOW, [(1, 0, json.dumps(event).encode(), None, None, None)])])
+    done = pipeline.import_stripe_api(workspace)
+    assert done.loaded is not None
+    assert (done.loaded.received, done.loaded.loaded, done.loaded.duplicate) == (2, 1, 1)
+    assert rows(workspace, "SELECT known_at FROM raw.stripe WHERE event_id = 'evt_9'") == [(NOW,)]
+
+
+def test_events_of_other_accounts_are_refused_also_those_that_were_loaded_before(
+    workspace: Workspace, double: Double
+) -> None:
+    theirs = {**double.event("evt_theirs", epoch(NOW) - 60), "account": "acct_other"}
+    ours = {**double.event("evt_ours", epoch(NOW) - 60), "account": "acct_home"}
+    double.objects["event"].clear()
+    with Journal(Landing(workspace.landing), Channel("stripe", "stripe", "webhook stripe"), "w") as journal:
+        journal.append([Arrival(NOW, [(1, 0, json.dumps(one).encode(), None, None, None) for one in (theirs, ours)])])
+    pipeline.load_landed(workspace)
+    assert len(rows(workspace, "SELECT event_id FROM raw.stripe")) == 2
+    pipeline.import_stripe_api(workspace)
+    assert rows(workspace, "SELECT event_id FROM raw.stripe") == [("evt_ours",)]
+    assert rows(workspace, "SELECT reason, detail FROM raw.quarantine") == [
+        ("other_account", "account acct_other, this workspace holds acct_home")
+    ]
+
+
+def thin(name: str, url: str) -> bytes:
+    about = {"id": "x", "type": "customer", "url": url}
+    return json.dumps(
+        {"id": name, "object": "v2.core.event", "type": "v1.x", "livemode": False, "related_object": about}
+    ).encode()
+
+
+def test_a_thin_event_is_followed_to_its_object_once_and_one_that_leads_nowhere_stays(
+    workspace: Workspace, double: Double
+) -> None:
+    fill(double)
+    pipeline.import_stripe_api(workspace)
+    double.objects["customer"][0]["name"] = "Ann"
+    bodies = [
+        thin("evt_t1", "/v1/customers/cus_1"),
+        thin("evt_t2", "/v1/customers/cus_none"),
+        thin("evt_t3", "https://e/v1/x/y"),
+    ]
+    with Journal(Landing(workspace.landing), Channel("stripe", "stripe", "webhook stripe"), "w") as journal:
+        journal.append([Arrival(NOW, [(number, 0, body, None, None, None) for number, body in enumerate(bodies)])])
+    done = pipeline.import_stripe_api(workspace)
+    assert done.followed == 1
+    assert rows(workspace, "SELECT count(*) FROM raw.quarantine WHERE retried_at IS NULL") == [(2,)]
+    [(name,)] = rows(
+        workspace,
+        "SELECT object ->> '$.name' FROM raw.stripe WHERE kind = 'object' ORDER BY load_order DESC LIMIT 1",
+    )
+    assert name == "Ann"
+    double.seen.clear()
+    assert pipeline.import_stripe_api(workspace).followed == 0
+    assert double.paths("/v1/customers/") == []
+
+
+def test_the_store_may_be_busy(workspace: Workspace, double: Double) -> None:
+    fill(double)
+    with workspace.lock():
+        done = pipeline.import_stripe_api(workspace)
+    assert done.loaded is None
+    report = pipeline.load_landed(workspace)
+    assert report.loaded == 4
+
+
+def test_two_imports_at_a_time_are_one_too_many(workspace: Workspace, double: Double) -> None:
+    seen: list[Exception] = []
+
+    def second(request: object) -> None:
+        double.before_answer = lambda request: None
+        try:
+            pipeline.import_stripe_api(workspace)
+        except SourceError as error:
+            seen.append(error)
+
+    double.before_answer = second
+    pipeline.import_stripe_api(workspace)
+    assert "Stripe is being read by process" in str(seen[0])
+
+
+def test_what_was_landed_before_a_failure_is_loaded_and_counted_once(
+    workspace: Workspace, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(double)
+    monkeypatch.setattr("trialwise.sources.stripe.api.TRIES", Backoff(tries=2, sleep=lambda seconds: None))
+    monkeypatch.setattr("trialwise.stripe_intake.time.sleep", lambda seconds: None)
+
+    def fail(request: Any) -> None:
+        if request.path == "/v1/subscriptions":
+            double.faults = [Fault(500)]
+
+    double.before_answer = fail
+    with pytest.raises(SourceError, match="Kept by then: 2 events, 1 customers"):
+        pipeline.import_stripe_api(workspace)
+    assert stripe_intake.stripe_state(workspace).failure is not None
+    assert pipeline.load_landed(workspace).loaded == 3
+    double.before_answer = lambda request: None
+    done = pipeline.import_stripe_api(workspace)
+    assert done.loaded is not None
+    assert (done.loaded.loaded, done.loaded.duplicate) == (1, 0)
+    assert stripe_intake.stripe_state(workspace).failure is None
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2025-13-01", "9999-12-31", "0001-01-01x"])
+def test_since_has_to_be_a_day_that_has_been(workspace: Workspace, double: Double, text: str) -> None:
+    with pytest.raises(InputError, match="--since"):
+        pipeline.import_stripe_api(workspace, since=text)
+    assert double.seen == []
+
+
+def test_without_a_key_nothing_is_asked(workspace: Workspace, double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stripe_intake.has_key()
+    monkeypatch.delenv("TRIALWISE_STRIPE_KEY")
+    assert not stripe_intake.has_key()
+    with pytest.raises(ConfigError, match="TRIALWISE_STRIPE_KEY is not set"):
+        pipeline.import_stripe_api(workspace)
+    assert double.seen == []
+
+
+def test_the_key_is_in_no_file_of_the_workspace(workspace: Workspace, double: Double) -> None:
+    fill(double)
+    double.forbidden = {"charge": "rak_charge_read"}
+    pipeline.import_stripe_api(workspace)
+    pipeline.reconcile_stripe(workspace)
+    files = [path for path in workspace.folder.rglob("*") if path.is_file()]
+    assert any(path.name == "stripe.json" for path in files)
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
