@@ -1,6 +1,6 @@
 -- Refused records with their place and bytes; the detail is for reading, the bytes tell all.
 INSERT INTO raw.quarantine
-SELECT CAST(md5(concat_ws(chr(31), 'quarantine', CAST(r.segment AS VARCHAR), CAST(r.item AS VARCHAR))) AS UUID),
+SELECT quarantine_key(r.segment, r.item),
   s.source, s.file, r.line, r.byte_offset, r.reason, left(r.detail, 200), r.raw, coalesce(r.landed_at, s.landed_at), $load_id, NULL, r.segment
 FROM (
   SELECT segment, item, line, byte_offset, reason, detail, raw, landed_at FROM calls WHERE reason IS NOT NULL

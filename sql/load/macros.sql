@@ -4,6 +4,10 @@
 CREATE OR REPLACE TEMP MACRO frame_sum(i, n, o, r, at_text, bad, detail, b64, env, raw) AS
   left(md5(concat(i, ' ', n, ' ', o, ' ', r, ' ', at_text, ' ', bad, ' ', detail, ' ', b64, ' ', env, ' ', raw)), 16);
 
+-- A refused record's id, stable over rebuilds.
+CREATE OR REPLACE TEMP MACRO quarantine_key(segment, item) AS
+  CAST(md5(concat_ws(chr(31), 'quarantine', CAST(segment AS VARCHAR), CAST(item AS VARCHAR))) AS UUID);
+
 -- An instant as UTC: ISO 8601 with or without zone (without = UTC), or epoch seconds, milliseconds, microseconds by
 -- the number of digits. Everything else is NULL. The pattern comes first because the cast alone would take
 -- 'infinity', +99:99 and years of five digits; the bounds keep instants inside what a calendar table can hold.

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from trialwise.errors import DiskFull, InputError, StoreError
 from trialwise.landing import durable, manifest, seal
-from trialwise.landing.frame import Piece, frame
+from trialwise.landing.frame import Piece, frame, stamp
 from trialwise.landing.live import stem_of
 from trialwise.landing.manifest import Import, LoadRange, Manifest, Segment
 from trialwise.landing.report import ImportReceipt
@@ -105,11 +105,17 @@ class Landing:
         )
 
     def land_again(
-        self, quarantine_id: str, origin: Import, piece: Piece, *, landed_at: datetime, received_at: str | None = None
+        self,
+        quarantine_id: str,
+        origin: Import,
+        piece: Piece,
+        *,
+        landed_at: datetime,
+        received_at: datetime | None = None,
     ) -> ImportReceipt:
         """Land one quarantined record, as it is or mended, a single time.
 
-        `origin` is the import it came with; `received_at` when a live record arrived, as its frame says it.
+        `origin` is the import it came with; `received_at` when a live record arrived.
         Raises InputError when it was landed again before.
         """
         with self._turn():
@@ -120,7 +126,9 @@ class Landing:
                         f"{quarantine_id} was retried at {earlier.landed_at.isoformat()}Z",
                         "A record is retried once; if it failed again it stands in quarantine under a new id.",
                     )
-            segments = self._write([piece], self._free_number(known), at=received_at)
+            segments = self._write(
+                [piece], self._free_number(known), None if received_at is None else stamp(received_at)
+            )
             entry = Import(
                 len(known.imports) + 1,
                 origin.source,

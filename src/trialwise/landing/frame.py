@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import md5
 from typing import Any
 
@@ -40,6 +41,11 @@ class Frame:
     detail: str | None
 
 
+def stamp(instant: datetime) -> str:
+    """A UTC instant without zone as frames write it."""
+    return instant.isoformat(timespec="microseconds") + "Z"
+
+
 def checksum(data: bytes) -> str:
     """The first 16 hex digits of the md5; it finds damage, it does not resist an attacker."""
     return md5(data, usedforsecurity=False).hexdigest()[:16]
@@ -64,27 +70,28 @@ def frame(
     numbers the requests (pages) of a live journal, `at` is when it came. The checksum covers every value
     (sql/load/macros.sql, frame_sum, is the other side of it).
     """
-    if reason is None:
-        reason, detail = _refusal(data)
-    around = None
+    refused = None if reason is not None else _refusal(data)
+    around = b""
     if envelope is not None:
-        around, refused = _around(data, envelope)
-        if reason is None and refused is not None:
-            reason, detail = refused
-    live = "" if request is None else f',"r":{request}'
-    if at is not None:
-        live += f',"at":"{at}"'
-    placed = f"{item} {line} {'' if offset is None else offset} {'' if request is None else request} {at or ''}"
-    start = f'"i":{item},"n":{line},"o":{"null" if offset is None else offset}{live}'
+        around, unkept = _around(data, envelope)
+        refused = refused or unkept
+    if reason is None and refused is not None:
+        reason, detail = refused
+    placed = f"{item} {line} {'' if offset is None else offset} "
+    start = f'"i":{item},"n":{line},"o":{"null" if offset is None else offset}'
+    if request is not None:
+        placed += f"{request} {at or ''}"
+        start += f',"r":{request}' if at is None else f',"r":{request},"at":"{at}"'
+    else:
+        placed += " "
     if reason is not None:
-        return _refused(placed, start, data, None if around is None else envelope, reason, detail), reason
-    text = orjson.dumps(data.decode())
-    if around is None:
-        crc = md5(b"%b     %b" % (placed.encode(), data), usedforsecurity=False).hexdigest()[:16]
-        return b'{"crc":"%b",%b,"raw":%b}\n' % (crc.encode(), start.encode(), text), None
+        return _refused(placed, start, data, envelope if around else None, reason, detail), reason
     crc = md5(b"%b    %b %b" % (placed.encode(), around, data), usedforsecurity=False).hexdigest()[:16]
-    line_bytes = b'{"crc":"%b",%b,"raw":%b,"env":%b}\n'
-    return line_bytes % (crc.encode(), start.encode(), text, orjson.dumps(envelope)), None
+    head = f'{{"crc":"{crc}",{start},"raw":'.encode()
+    text = orjson.dumps(data.decode())
+    if not around:
+        return b"%b%b}\n" % (head, text), None
+    return b'%b%b,"env":%b}\n' % (head, text, orjson.dumps(envelope)), None
 
 
 def read_frame(line: bytes) -> Frame | None:
@@ -116,20 +123,21 @@ def _refused(placed: str, start: str, data: bytes, envelope: str | None, reason:
     return b'{"crc":"%b",%b,%b\n' % (crc.encode(), start.encode(), orjson.dumps(values)[1:])
 
 
-def _around(data: bytes, envelope: str) -> tuple[bytes | None, tuple[str, str] | None]:
-    """(the envelope's bytes, None where it cannot be kept; the reason of refusal with its detail, or None)."""
+def _around(data: bytes, envelope: str) -> tuple[bytes, tuple[str, str] | None]:
+    """(the envelope's bytes, none where it cannot be kept; the reason of refusal with its detail, or None)."""
     try:
         around = envelope.encode()
     except UnicodeEncodeError:
-        return None, ("bad_unicode", "the batch around the record holds half of a pair")
+        return b"", ("bad_unicode", "the batch around the record holds half of a pair")
     if b"\0" in around:
-        return None, ("nul", "NUL in the batch around the record")
+        return b"", ("nul", "NUL in the batch around the record")
     if (size := len(data) + len(around)) > MAX_RECORD_BYTES:
-        return None, ("too_large", f"{size} bytes with the batch around it, at most {MAX_RECORD_BYTES} are taken")
+        return b"", ("too_large", f"{size} bytes with the batch around it, at most {MAX_RECORD_BYTES} are taken")
     return around, None
 
 
-def _refusal(data: bytes) -> tuple[str | None, str | None]:
+def _refusal(data: bytes) -> tuple[str, str] | None:
+    """(reason, detail) when bytes are no record, as far as that shows without reading them as JSON."""
     if len(data) > MAX_RECORD_BYTES:
         return "too_large", f"{len(data)} bytes, at most {MAX_RECORD_BYTES} are taken"
     if b"\0" in data:
@@ -137,12 +145,12 @@ def _refusal(data: bytes) -> tuple[str | None, str | None]:
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and (depth := _depth(data)) > MAX_DEPTH:
         return "too_deep", f"nested {depth} deep, at most {MAX_DEPTH} is taken"
     if data.isascii():
-        return None, None
+        return None
     try:
         data.decode()
     except UnicodeDecodeError as error:
         return "bad_utf8", f"byte 0x{data[error.start]:02x} at byte {error.start} of the record"
-    return None, None
+    return None
 
 
 def _depth(data: bytes) -> int:

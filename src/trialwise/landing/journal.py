@@ -14,7 +14,7 @@ from typing import Self
 from trialwise.errors import DiskFull, StoreError
 from trialwise.landing import durable
 from trialwise.landing.folder import Landing
-from trialwise.landing.frame import Piece, frame
+from trialwise.landing.frame import Piece, frame, stamp
 from trialwise.landing.live import Channel, is_at, live_folder, new_path, note_channel
 
 __all__ = ["Arrival", "Channel", "DiskFull", "Journal"]
@@ -140,7 +140,7 @@ class Journal:
         lines = [self._channel.line] if file.size == 0 else []
         item = file.items
         for request, arrival in enumerate(arrivals, file.requests):
-            at = None if arrival.received_at is None else arrival.received_at.isoformat(timespec="microseconds") + "Z"
+            at = None if arrival.received_at is None else stamp(arrival.received_at)
             for line, offset, data, envelope, reason, detail in arrival.pieces:
                 lines.append(frame(item, line, offset, data, envelope, reason, detail, request=request, at=at)[0])
                 item += 1

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import StoreError
-from trialwise.landing import damage, fields, translate
+from trialwise.landing import damage, fields, frames, translate
 from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Import, LoadRange, Manifest
 from trialwise.landing.report import LoadReport
@@ -127,7 +126,7 @@ def _load_range(
     run(engine, "judge_stripe_events")
     run(engine, "judge_stripe_objects")
     if rows(engine, "late_refusals")[0][0]:
-        _set_frames(engine, landing, imports)
+        frames.show(engine, landing, [segment for entry in imports for segment in entry.segments])
         run(engine, "fill_raw_calls", values)
         run(engine, "fill_raw_stripe", values)
     run(engine, "resolve_aliases")
@@ -205,17 +204,16 @@ def _read(
         return entry.source, entry.format, sorted(entry.mapping.items())
 
     for (source, form, mapping), group in groupby(sorted(imports, key=alike), key=alike):
-        entries = list(group)
-        if not any(entry.segments for entry in entries):
+        segments = [segment for entry in group for segment in entry.segments]
+        if not segments:
             continue
         translator = translators.get(form)
         if source == "events" and translator is not None:
-            for entry in entries:
-                for segment in entry.segments:
-                    _set_frames(engine, landing, [replace(entry, segments=(segment,))])
-                    translate.fill(engine, translator)
+            for segment in segments:
+                frames.show(engine, landing, [segment])
+                translate.fill(engine, translator)
         chosen = dict(mapping)
-        _set_frames(engine, landing, entries)
+        frames.show(engine, landing, segments)
         run(
             engine,
             "read_stripe" if source == "stripe" else "read_calls",
@@ -228,12 +226,6 @@ def _read(
                 "columns": fields.columns(chosen),
             },
         )
-
-
-def _set_frames(engine: Engine, landing: Landing, imports: Iterable[Import]) -> None:
-    """Make `frames` show what the segments of these imports hold."""
-    run(engine, "set_paths", {"paths": [str(landing.path(s.number)) for entry in imports for s in entry.segments]})
-    run(engine, "frames_sealed")
 
 
 def _check_there(landing: Landing, imports: Sequence[Import]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import InputError, NotFoundError
+from trialwise.landing import frames
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import ImportReceipt
 from trialwise.landing.statements import create_raw, rows, statement
@@ -53,6 +52,8 @@ REASONS: dict[str, str] = {
     "no_object": "a Stripe event without data.object",
     "no_object_type": "a Stripe object that does not say what it is",
 }
+
+_DAMAGED = frozenset({"checksum", "damaged_frame"})
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def retry(
     """Land a refused record again, as it is (after a change of the configuration) or `mended`; once.
 
     The next load reads it with the format, mapping and batch of its first import and marks the old one as retried; a
-    mended row of CSV is given as a JSON object of its cells.
+    live record is known from the instant it first arrived at. A mended row of CSV is given as a JSON object of its
+    cells.
     Raises NotFoundError for an unknown id, InputError when it was retried before or its bytes were not kept.
     """
     record = show(engine, quarantine_id)
@@ -112,22 +114,15 @@ def retry(
             f"{record.quarantine_id} ({record.reason}) cannot be landed again: its bytes are not kept whole",
             f"Mend it in {record.file} and import that again.",
         )
-    for entry in landing.manifest().imports:
-        if any(segment.number == record.segment for segment in entry.segments):
-            envelope = _envelope(landing.path(record.segment), record)
-            piece = (record.line or 0, record.byte_offset, data, envelope, None, None)
-            return landing.land_again(record.quarantine_id, entry, piece, landed_at=landed_at)
-    raise NotFoundError(
-        f"landing has no segment {record.segment}, in which {record.quarantine_id} came", "Restore it from a backup."
-    )
-
-
-def _envelope(path: Path, record: Quarantined) -> str | None:
-    """What the batch around a call said (sentAt, receivedAt, context), which the call alone does not carry."""
-    place = f'"n":{record.line},"o":{record.byte_offset},'.encode()
-    with path.open("rb") as stream:
-        for line in stream:
-            if place in line and b'"env":' in line:
-                envelope: str | None = json.loads(line).get("env")
-                return envelope
-    return None
+    entry = landing.manifest().import_of(record.segment)
+    if entry is None:
+        raise NotFoundError(
+            f"landing has no segment {record.segment}, in which {record.quarantine_id} came",
+            "Restore it from a backup.",
+        )
+    segment = next(one for one in entry.segments if one.number == record.segment)
+    envelope, arrived_at = frames.came_with(engine, landing, segment, record.quarantine_id)
+    if segment.live is not None and record.reason in _DAMAGED:
+        arrived_at = record.landed_at  # its own word is lost; it was sealed soon after
+    piece = (record.line or 0, record.byte_offset, data, envelope, None, None)
+    return landing.land_again(record.quarantine_id, entry, piece, landed_at=landed_at, received_at=arrived_at)
