@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from trialwise.clock import utc_now
 from trialwise.config import Secrets
 from trialwise.connections import FolderSection, HttpSection
-from trialwise.errors import ConfigError, InputError, NotFoundError, SourceError, TrialwiseError, nearest
+from trialwise.errors import ConfigError, InputError, NotFoundError, SourceError, StoreLocked, TrialwiseError, nearest
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
-from trialwise.landing.report import ImportReceipt
+from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.sources import guess
 from trialwise.sources.backoff import Backoff
 from trialwise.sources.files import open_file
@@ -25,6 +26,7 @@ from trialwise.sources.formats import TRANSLATORS
 from trialwise.sources.http import record
 from trialwise.sources.http.client import Client
 from trialwise.sources.http.pull import Page, State, failed, pages
+from trialwise.sources.piece import Piece
 from trialwise.workspace import Claimed, Workspace, claim
 
 Progress = Callable[[str, int, int], None]
@@ -64,6 +66,48 @@ class Watched:
     failed: tuple[tuple[str, str], ...] = ()
     waiting: tuple[str, ...] = ()
     error: TrialwiseError | None = None
+
+
+Source = TypeVar("Source", Pulled, Watched)
+
+
+@dataclass(frozen=True)
+class Fetched(Generic[Source]):
+    """What one run over APIs or folders brought, and the load after it, None where another process owns the store."""
+
+    sources: tuple[Source, ...]
+    loaded: LoadReport | None
+
+    @property
+    def failures(self) -> tuple[TrialwiseError, ...]:
+        """What stopped any of the sources."""
+        return tuple(source.error for source in self.sources if source.error is not None)
+
+
+Load = Callable[[Progress | None], LoadReport]
+"""Loads what has landed; raises StoreLocked when another process owns the store."""
+
+
+def pull_all(workspace: Workspace, name: str | None, load: Load, progress: Progress | None = None) -> Fetched[Pulled]:
+    """Pull every API, or the one called so, then load. One that fails does not stop the others.
+
+    Raises NotFoundError, ConfigError when there is none to pull, StoreError and DiskFull as `pull`.
+    """
+    names = http_names(workspace, name)
+    return _then_load(tuple(pull(workspace, source, progress=progress) for source in names), load, progress)
+
+
+def watch_all(workspace: Workspace, name: str | None, load: Load, progress: Progress | None = None) -> Fetched[Watched]:
+    """Look into every folder, or the one called so, then load. Raises as `pull_all`."""
+    names = folder_names(workspace, name)
+    return _then_load(tuple(watch(workspace, source, progress=progress) for source in names), load, progress)
+
+
+def _then_load(sources: tuple[Source, ...], load: Load, progress: Progress | None) -> Fetched[Source]:
+    try:
+        return Fetched(sources, load(progress))
+    except StoreLocked:
+        return Fetched(sources, None)
 
 
 def http_names(workspace: Workspace, name: str | None) -> tuple[str, ...]:
@@ -134,18 +178,36 @@ def pull(
     return count
 
 
+@dataclass(frozen=True)
+class FirstPage:
+    """The first page a new pull would read, in the shape of a file to be landed."""
+
+    name: str
+    source: str
+    format: str
+    mapping: Mapping[str, str]
+    records: tuple[Piece, ...]
+
+    def sha256(self) -> str:
+        """Digest of the records."""
+        return hashlib.sha256(b"\n".join(piece.data for piece in self.records)).hexdigest()
+
+    def pieces(self, _progress: Callable[[int, int], None], /) -> Iterator[Piece]:
+        """The records in order."""
+        return iter(self.records)
+
+
 def first_page(
     workspace: Workspace, name: str, *, backoff: Backoff | None = None, now: Callable[[], datetime] = utc_now
-) -> tuple[Channel, Page]:
-    """The first page a new pull would read, and how it would be read; nothing is kept.
-
-    Raises SourceError and ConfigError as a pull would return them.
-    """
+) -> FirstPage:
+    """Ask for the first page of all there is; nothing is kept. Raises SourceError, ConfigError and NotFoundError."""
+    http_names(workspace, name)
     section = workspace.config.sources.http[name]
     channel = channel_of(name, section)
     with Client(name, section, Secrets().http.get(name), backoff=backoff, now=now) as client:
         said = record.envelope(name, section)
-        return channel, next(pages(client, section, State(), envelope=said, now=now))
+        page = next(pages(client, section, State(), envelope=said, now=now))
+    return FirstPage(channel.name, channel.source, channel.format, channel.mapping, page.pieces)
 
 
 def channel_of(name: str, section: HttpSection) -> Channel:

@@ -307,7 +307,7 @@ def test_a_format_nobody_knows_is_refused_with_the_nearest(puller: Puller) -> No
 def test_the_first_page_can_be_looked_at_without_keeping_anything(puller: Puller) -> None:
     puller.api.records, puller.api.style = [record(number) for number in range(1, 6)], "cursor"
     puller.settings["paging"] = STYLES["cursor"]
-    channel, page = first_page(puller.workspace, "usage", now=lambda: NOW)
-    assert (channel.format, channel.name) == ("record", "http usage")
-    assert [json.loads(piece.data)["id"] for piece in page.pieces] == [1, 2]
+    page = first_page(puller.workspace, "usage", now=lambda: NOW)
+    assert (page.format, page.name) == ("record", "http usage")
+    assert [json.loads(piece.data)["id"] for piece in page.records] == [1, 2]
     assert not puller.workspace.data.exists()

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import version
 from urllib.parse import quote
 
 import httpx
 
-from trialwise import __version__
 from trialwise.clock import utc_now
 from trialwise.config import HTTP_PREFIX
 from trialwise.connections import HttpSection, is_loopback
@@ -76,7 +76,11 @@ class Client:
         self._max_bytes = max_bytes
         self._asked_at = float("-inf")
         self._http = httpx.Client(
-            headers={"accept": "application/json", "user-agent": f"trialwise/{__version__}", **section.headers},
+            headers={
+                "accept": "application/json",
+                "user-agent": f"trialwise/{version('trialwise')}",
+                **section.headers,
+            },
             timeout=section.timeout_seconds,
             follow_redirects=False,
             trust_env=not is_loopback(httpx.URL(section.url).host),  # proxies, but not to this machine itself
