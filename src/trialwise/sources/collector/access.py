@@ -53,7 +53,7 @@ def check_host(headers: dict[bytes, bytes], allowed: frozenset[str]) -> None:
     """Raises Refusal: 400 without a Host, 421 for a name the server does not answer to."""
     if ANY_HOST in allowed:
         return
-    host = headers.get(b"host", b"").decode("latin-1").lower()
+    host = headers.get(b"host", b"").decode("latin-1").strip().lower()
     if not host:
         raise Refusal(400, "no_host", "the request names no host")
     if _name(host) not in allowed:

@@ -111,7 +111,7 @@ def _check_count(found: int, limits: Limits) -> None:
 
 
 def _put(record: dict[str, Any], name: str, value: str) -> None:
-    """Set a form's field: `a[b]` inside `a`, `a[]` and repetitions as lists; a name that fits nowhere stays literal."""
+    """Set a form's field: `a[b]` inside `a`, `a[]` and repetitions as lists; a name that fits nowhere stays literal, a value beside inner keys goes under ""."""
     head, bracket, rest = name.partition("[")
     parts = [head, *rest.removesuffix("]").split("][")] if head and bracket and name.endswith("]") else [name]
     is_list = len(parts) > 1 and parts[-1] == ""
@@ -132,6 +132,6 @@ def _put(record: dict[str, Any], name: str, value: str) -> None:
     elif type(inside[last]) is list:
         inside[last].append(value)
     elif type(inside[last]) is dict:
-        record[name] = value
+        _put(inside[last], "", value)
     else:
         inside[last] = [inside[last], value]
