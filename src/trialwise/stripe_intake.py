@@ -223,7 +223,7 @@ def summary(done: StripeImported) -> list[str]:
     mode = "live" if state.livemode else "test"
     lines = [f"account {state.account or 'unknown (the key may not read it)'}, {mode} mode"]
     lines += [
-        f"{count.title}: read {count.read:,}, new or changed {count.landed:,}" for count in done.counts if count.read
+        f"{count.title}: {count.landed:,} new or changed of {count.read:,} read" for count in done.counts if count.read
     ]
     if not any(count.read for count in done.counts):
         lines.append("nothing new")
@@ -240,11 +240,12 @@ def standing(state: State) -> list[str]:
         "last reconciled at": state.last_reconciled_at,
     }
     lines = [", ".join(f"{what} {'never' if at is None else f'{at:%Y-%m-%d %H:%M}Z'}" for what, at in moments.items())]
-    lines += [f"not read: {_title(kind)} ({why})" for kind, why in sorted(state.unreadable.items())]
+    lines += [f"not read: {title_of(kind)} ({why})" for kind, why in sorted(state.unreadable.items())]
     lines += [f"gap: {gap.text}" for gap in state.gaps]
     return lines
 
 
-def _title(kind: str) -> str:
+def title_of(kind: str) -> str:
+    """Several objects of a type, for people."""
     titles = {known.name: known.title for known in (EVENTS, *KINDS)}
     return titles.get(kind, kind)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command import run
 from tests.sources.stripe.conftest import KEY
 from tests.sources.stripe.double import Double, Fault
 
 from trialwise import pipeline, stripe_intake
 from trialwise.clock import utc_now
 from trialwise.errors import ConfigError, InputError, SourceError
+from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
 from trialwise.sources.backoff import Backoff
 from trialwise.sources.stripe.session import epoch
+from trialwise.sources.stripe.state import Gap, written
 from trialwise.workspace import Workspace
 
 NOW = utc_now().replace(microsecond=0)
@@ -38,9 +42,8 @@ def rows(workspace: Workspace, statement: str) -> list[tuple[Any, ...]]:
 def fill(double: Double) -> None:
     start = epoch(NOW - timedelta(days=3))
     double.add("customer", "cus_1", start, email="ann@acme.example", metadata={"account_id": "acme"})
-    double.add(
-        "subscription", "sub_1", start, status="trialing", customer="cus_1", trial_start=start, trial_end=start + 99
-    )
+    trial = {"status": "trialing", "customer": "cus_1", "trial_start": start, "trial_end": start + 99}
+    double.add("subscription", "sub_1", start, **trial)
     double.event("evt_1", start, "customer.created", id="cus_1")
     double.event("evt_2", start, "customer.subscription.created", id="sub_1", object="subscription", **trial)
 
@@ -211,3 +214,71 @@ def test_the_key_is_in_no_file_of_the_workspace(workspace: Workspace, double: Do
     files = [path for path in workspace.folder.rglob("*") if path.is_file()]
     assert any(path.name == "stripe.json" for path in files)
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def test_the_command_says_what_came_how_far_it_is_and_what_is_next(workspace: Workspace, double: Double) -> None:
+    fill(double)
+    double.forbidden = {"charge": "rak_charge_read"}
+    said = run("import", "stripe", "--since", "2025-01-01", "-C", workspace.folder).err
+    for line in (
+        "account acct_home, test mode",
+        "events: 2 new or changed of 4 read",
+        "subscriptions: 1 new or changed of 1 read",
+        "not read: charges (the key lacks the permission rak_charge_read)",
+        "received 4 = loaded 4 + duplicate 0 + quarantined 0 + pending 0",
+        "(older objects were left out by --since): open",
+        "(Stripe lists events for 30 days): healed by reconcile at",
+        "next: trialwise refresh",
+    ):
+        assert line in said
+    assert f"last event of {NOW - timedelta(days=3):%Y-%m-%d %H:%M}Z, last reconciled at {utc_now():%Y-%m-%d}" in said
+    again = run("import", "stripe", "--reconcile", "-C", workspace.folder).err
+    assert "customers: 0 new or changed of 1 read" in again
+    assert "received" not in again
+
+
+def test_the_command_tells_its_two_ways_apart(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    file.write_text('{"id": "cus_1", "object": "customer", "livemode": false}')
+    assert "--dry-run needs files" in run("import", "stripe", "--dry-run", "-C", tmp_path, code=1).err
+    said = run("import", "stripe", "--from", file, "--reconcile", "-C", tmp_path, code=1).err
+    assert "--since and --reconcile are about Stripe's API" in said
+    assert "received 1 = loaded 1" in run("import", "stripe", "--from", file, "-C", tmp_path).err
+
+
+def test_a_failing_command_exits_with_one_and_names_what_was_kept(
+    workspace: Workspace, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trialwise.stripe_intake.time.sleep", lambda seconds: None)
+    fill(double)
+    double.faults = [Fault(500)] * 99
+    said = run("import", "stripe", "-C", workspace.folder, code=1).err
+    assert "Stripe answered 500 to GET /v1/account, 8 times in a row" in said
+    assert "trialwise import stripe" in said
+    assert KEY not in said
+
+
+def test_doctor_says_how_far_the_import_is(workspace: Workspace, double: Double) -> None:
+    def findings() -> list[dict[str, Any]]:
+        rows = run("doctor", "-f", "json", "-C", workspace.folder).rows()
+        return [row for row in rows if row["topic"].startswith("stripe")]
+
+    assert [row["found"] for row in findings()] == ["a key is set and nothing was imported yet"]
+    fill(double)
+    double.forbidden = {"charge": "rak_charge_read"}
+    pipeline.import_stripe_api(workspace, since="2025-01-01")
+    shown = {row["topic"]: row for row in findings()}
+    assert shown["stripe permissions"]["found"] == "charges: the key lacks the permission rak_charge_read"
+    assert shown["stripe gap"]["level"] == "note"
+    assert shown["stripe api"]["level"] == "ok"
+    assert "last reconciled at" in shown["stripe api"]["found"]
+    cursors = Cursors(workspace.landing)
+    old = replace(stripe_intake.stripe_state(workspace), failure="it broke", failed_at=NOW)
+    gap = Gap(NOW - timedelta(days=40), NOW - timedelta(days=30), "outage")
+    long_ago = NOW - timedelta(days=40)
+    cursors.put("stripe", written(replace(old, gaps=(gap,), last_polled_at=long_ago, last_reconciled_at=long_ago)))
+    told = [(row["level"], row["topic"], row["advice"]) for row in findings()]
+    assert ("warning", "stripe gap", "trialwise import stripe --reconcile") in told
+    assert [topic for level, topic, _ in told if level == "warning"].count("stripe api") == 2
+    cursors.put("stripe", written(replace(old, failure=None, failed_at=None, last_reconciled_at=long_ago)))
+    assert {row["topic"]: row["advice"] for row in findings()}["stripe api"] == "trialwise import stripe --reconcile"
