@@ -83,6 +83,13 @@ class Fetched(Generic[Source]):
         """What stopped any of the sources."""
         return tuple(source.error for source in self.sources if source.error is not None)
 
+    def checked(self) -> Fetched[Source]:
+        """This, when every source went well; else raises the first failure, with the others' messages."""
+        if not self.failures:
+            return self
+        first = self.failures[0]
+        raise type(first)("; ".join(failure.message for failure in self.failures), first.hint)
+
 
 Load = Callable[[Progress | None], LoadReport]
 """Loads what has landed; raises StoreLocked when another process owns the store."""
