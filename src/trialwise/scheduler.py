@@ -9,9 +9,11 @@ from typing import Any
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from trialwise import pipeline
+from trialwise import intake, pipeline
+from trialwise.clock import zone
 from trialwise.config import Config, Secrets
 from trialwise.errors import TrialwiseError
 from trialwise.landing.report import LoadReport
@@ -43,13 +45,46 @@ class _Load:
         return loaded
 
 
-def jobs_of(config: Config, _secrets: Secrets) -> list[Job]:
+def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
     """The jobs a configuration asks for: those of a source only where it is configured."""
-    schedule = config.schedule
-    return [
-        Job("load", IntervalTrigger(seconds=schedule.load_seconds, timezone=UTC), _Load(), is_first=True),
-        Job("refresh", IntervalTrigger(minutes=schedule.refresh_minutes, timezone=UTC), pipeline.refresh),
+    schedule, stripe, sources = config.schedule, config.stripe, config.sources
+    jobs = [
+        Job("load", _every(seconds=schedule.load_seconds), _Load(), is_first=True),
+        Job("refresh", _every(minutes=schedule.refresh_minutes), pipeline.refresh),
     ]
+    if secrets.stripe_key:
+        jobs += [
+            Job("stripe poll", _every(minutes=stripe.poll_minutes), pipeline.import_stripe_api, is_first=True),
+            Job("stripe reconcile", _daily(stripe.reconcile_hour, 7, config), pipeline.reconcile_stripe),
+        ]
+    for name, section in sources.http.items():
+        jobs.append(Job(f"pull {name}", _every(minutes=section.every_minutes), _pull(name), is_first=True))
+    if sources.files:
+        often = min(section.every_seconds for section in sources.files.values())
+        jobs.append(Job("watch folders", _every(seconds=often), _watch, is_first=True))
+    return jobs
+
+
+def _every(*, seconds: int = 0, minutes: int = 0) -> BaseTrigger:
+    return IntervalTrigger(seconds=seconds, minutes=minutes, timezone=UTC)
+
+
+def _daily(hour: int, minute: int, config: Config) -> BaseTrigger:
+    """Once a day of the reporting zone. In an hour that comes twice it may run twice, which does no harm."""
+    return CronTrigger(hour=hour, minute=minute, timezone=zone(config.workspace.timezone))
+
+
+def _pull(name: str) -> Callable[[Workspace], Any]:
+    return lambda workspace: intake.pull_all(workspace, name, _leave_it_to_the_load).checked()
+
+
+def _watch(workspace: Workspace) -> Any:
+    return intake.watch_all(workspace, None, _leave_it_to_the_load).checked()
+
+
+def _leave_it_to_the_load(_progress: object) -> LoadReport:
+    """What was landed waits for the next load, so that a source that fails hides no load."""
+    return LoadReport()
 
 
 class Schedule:

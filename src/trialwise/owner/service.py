@@ -60,6 +60,11 @@ class Owner:
         with self._mutex:
             return tuple(self._running.values())
 
+    @property
+    def is_at_store(self) -> bool:
+        """Whether something is done to the store now."""
+        return self._held.turns is not None and self._held.turns.is_taken
+
     def work(self, name: str, task: Callable[[Workspace], Any]) -> Any:
         """Do a piece of work and tell of it; raises what it raises. `task` gets the workspace of now."""
         started = time.monotonic()
@@ -68,6 +73,7 @@ class Owner:
         result, failure = None, None
         try:
             result = task(self.workspace())
+            failure = next(iter(getattr(result, "failures", ())), None)  # of one source among several
         except TrialwiseError as error:
             failure = error
             raise
@@ -116,8 +122,7 @@ class Owner:
     def _carry_out(self, connection: socket.socket, teller: _Teller) -> Told:
         operation, arguments = _asked(connection)
         connection.settimeout(None)  # with a time limit, even a send that must not wait would wait
-        turns = self._held.turns
-        if turns is not None and turns.is_taken:
+        if self.is_at_store:
             teller.progress(f"waiting for {' and '.join(self.running) or 'the store'}", 0, 0)
         log.info("command", operation=operation.name)
         result = self.work(operation.name, lambda workspace: operation.run(workspace, arguments, teller.progress))

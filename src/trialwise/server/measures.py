@@ -92,7 +92,8 @@ class Measures:
             if moment is not None:
                 yield Gauge(name, text, max(0.0, now - timestamp(moment)))
         if state.stripe_polled_at is not None:
-            yield Gauge("stripe_gap_seconds", "Time in which events may be missing, not closed.", state.stripe_gap)
+            yield Gauge("stripe_open_gaps", "Times in which events may be missing.", state.stripe_gaps)
+            yield Gauge("stripe_gap_seconds", "Their length altogether, where it is known.", state.stripe_gap)
 
     def _live(self) -> dict[Path, _Counted]:
         """The journals that hold records, with size and number of records; only what is new is read."""

@@ -27,6 +27,7 @@ from trialwise.server import binding, metrics, state
 from trialwise.server.children import Children
 from trialwise.server.state import State
 from trialwise.sources.webhooks import check_providers
+from trialwise.stripe_intake import stripe_state
 from trialwise.workspace import Claimed, Workspace, claim
 
 STORE_SECONDS = 10.0
@@ -179,10 +180,16 @@ class _Teller:
     def _seen(self, told: State) -> State:
         """With what the workspace's files say."""
         try:
+            stripe = stripe_state(self._workspace)
+            gaps = stripe.open_gaps
             return replace(
                 told,
                 published_at=pipeline.published_at(self._workspace),
                 recoveries=len(pipeline.recovered(self._workspace)),
+                stripe_polled_at=stripe.last_polled_at,
+                stripe_reconciled_at=stripe.last_reconciled_at,
+                stripe_gaps=len(gaps),
+                stripe_gap=sum((gap.ends - gap.begins).total_seconds() for gap in gaps if gap.begins is not None),
             )
         except TrialwiseError as error:
             log.error("state not read", error=str(error))
@@ -190,11 +197,14 @@ class _Teller:
 
 
 def _finish(owner: Owner) -> None:
-    """Give what runs its time; what takes longer is dropped: nothing of it was published, nothing received is lost."""
+    """Give work on the store its time, then end; what is only waiting for somebody else's answer is dropped at once.
+
+    Dropped is what a crash would drop: nothing of it was published, and nothing that was received is lost.
+    """
     until = time.monotonic() + LAST_WORK_SECONDS
-    while owner.running and time.monotonic() < until:
+    while owner.is_at_store and time.monotonic() < until:
         time.sleep(0.05)
     if owner.running:
         log.warning("ended before it was done", work=list(owner.running))
         sys.stderr.flush()
-        os._exit(0)  # threads inside the database cannot be asked to stop; it is safe against this
+        os._exit(0)  # threads inside the database, or asleep, cannot be asked to stop

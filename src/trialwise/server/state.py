@@ -48,7 +48,7 @@ class State:
 
     loaded      all loads since the server started, together
     recoveries  how often the store was damaged and filled again, ever
-    stripe_gap  seconds in which events of Stripe may be missing
+    stripe_gaps, stripe_gap   how many times events of Stripe may be missing, and for how many seconds altogether
     """
 
     pid: int = 0
@@ -61,6 +61,7 @@ class State:
     recoveries: int = 0
     stripe_polled_at: datetime | None = None
     stripe_reconciled_at: datetime | None = None
+    stripe_gaps: int = 0
     stripe_gap: float = 0.0
 
     def ran(self, name: str, at: datetime, seconds: float, error: str | None) -> State:
