@@ -11,9 +11,12 @@ from typing import Any
 
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.landing.folder import Landing
+from trialwise.landing.frame import Piece
+from trialwise.landing.journal import Arrival, Channel, Journal
 from trialwise.landing.load import load
 from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.landing.settings import LoadSettings
+from trialwise.landing.translate import Translators
 from trialwise.sources.files import open_file
 
 NOW = datetime(2026, 3, 1, 12)
@@ -27,6 +30,7 @@ class Kit:
     settings: LoadSettings = field(default_factory=LoadSettings)
     engine: Engine = field(default_factory=connect)
     files: int = 0
+    translators: Translators = field(default_factory=dict)
 
     @property
     def landing(self) -> Landing:
@@ -49,7 +53,7 @@ class Kit:
 
     def load(self, now: datetime = NOW) -> LoadReport:
         """Load what waits; received = loaded + duplicate + quarantined + pending is part of every test."""
-        report = load(self.engine, self.landing, self.settings, landed_at=now)
+        report = load(self.engine, self.landing, self.settings, landed_at=now, translators=self.translators)
         assert report.received == report.loaded + report.duplicate + report.quarantined + report.pending
         assert sum(report.reasons.values()) == report.quarantined
         return report
@@ -58,6 +62,17 @@ class Kit:
         """Land and load."""
         self.land(*records, kind=kind, **more)
         return self.load()
+
+    def arrive(self, *arrivals: Arrival, channel: Channel | None = None) -> None:
+        """Append requests to a journal."""
+        with Journal(self.landing, channel or COLLECTOR, "test") as journal:
+            journal.append(arrivals)
+
+    def receive(self, *arrivals: Arrival, channel: Channel | None = None, now: datetime = NOW) -> LoadReport:
+        """Append, seal and load."""
+        self.arrive(*arrivals, channel=channel)
+        self.landing.seal(now)
+        return self.load(now)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.engine.rows(sql)
@@ -120,3 +135,19 @@ def envelope(
         "data": {"object": subscription()},
         **changes,
     }
+
+
+COLLECTOR = Channel("events", "segment", "collector")
+STRIPE = Channel("stripe", "stripe", "webhook stripe")
+
+
+def piece(record: Mapping[str, Any] | str | bytes, line: int = 1, envelope: str | None = None) -> Piece:
+    """One record of a request."""
+    return line, None, _line(record), envelope, None, None
+
+
+def arrival(
+    *records: Mapping[str, Any] | str | bytes, at: datetime | None = NOW, envelope: str | None = None
+) -> Arrival:
+    """One request with these records."""
+    return Arrival(at, [piece(record, line, envelope) for line, record in enumerate(records, 1)])

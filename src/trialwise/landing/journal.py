@@ -128,6 +128,8 @@ class Journal:
             # again. What was durable in it stays.
             self._cut_back(file)
             self.close()
+            if is_new:
+                file.path.unlink(missing_ok=True)
             raise
         file.size += len(data)
         file.items = items
