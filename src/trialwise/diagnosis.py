@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
+from trialwise.clock import utc_now
 from trialwise.config import Config
 from trialwise.engines.duckdb import Engine
+from trialwise.landing.cursors import Cursors
+from trialwise.sources.stripe.state import read_state
+from trialwise.stripe_intake import CURSOR, has_key, standing, title_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +21,13 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trialwise.delivery.generation import Generation
+    from trialwise.intake import Standing
+    from trialwise.store import Recovery
 
 Level = Literal["ok", "note", "warning"]
 SHOWN = 5
 STALE_AFTER = timedelta(days=2)
+RECONCILED_WITHIN = timedelta(days=7)
 FREE_BYTES = 2 << 30
 
 _UNMAPPED = """
@@ -64,7 +71,14 @@ class Finding:
     advice: str = ""
 
 
-def diagnose(config: Config, store: Engine, results: Generation | None, data: Path) -> list[Finding]:
+def diagnose(
+    config: Config,
+    store: Engine,
+    results: Generation | None,
+    data: Path,
+    recovered: Sequence[Recovery] = (),
+    fetched: Sequence[Standing] = (),
+) -> list[Finding]:
     """Everything worth knowing about a loaded and refreshed workspace, warnings first.
 
     store: the store with raw and intermediate tables; results: the published generation, None before the first.
@@ -75,6 +89,9 @@ def diagnose(config: Config, store: Engine, results: Generation | None, data: Pa
         *_customers(store),
         *_sources(store, results),
         *_quarantine(store),
+        *_stripe(data),
+        *(Finding(source.level, source.name, source.found, source.advice) for source in fetched),
+        *_store(data, recovered),
         *_disk(data),
     ]
     rank = {"warning": 0, "note": 1, "ok": 2}
@@ -188,6 +205,51 @@ def _quarantine(store: Engine) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "quarantine", "empty")
+
+
+def _stripe(data: Path) -> Iterator[Finding]:
+    """How far the import by API is, and what it cannot see."""
+    state, now = read_state(Cursors(data / "landing").get(CURSOR)), utc_now()
+    if state.failure is not None and state.failed_at is not None:
+        yield Finding(
+            "warning",
+            "stripe api",
+            f"the last run stopped at {state.failed_at:%Y-%m-%d %H:%M}Z: {state.failure}",
+            "Run 'trialwise import stripe': it goes on where it stopped.",
+        )
+    if state.is_new:
+        if has_key() and state.failure is None:
+            yield Finding("note", "stripe api", "a key is set and nothing was imported yet", "trialwise import stripe")
+        return
+    for gap in state.open_gaps:
+        advice = "trialwise import stripe --reconcile"
+        if gap.why == "since":
+            advice = "Leave it, or bring the older objects in: trialwise import stripe --since with an earlier day."
+        yield Finding("note" if gap.why == "since" else "warning", "stripe gap", gap.text, advice)
+    if state.unreadable:
+        left_out = "; ".join(f"{title_of(kind)}: {why}" for kind, why in sorted(state.unreadable.items()))
+        yield Finding("warning", "stripe permissions", left_out, "Add them to the key (docs/howto/connect-stripe.md).")
+    said = standing(state)[0]
+    if state.last_polled_at is None or now - state.last_polled_at > STALE_AFTER:
+        yield Finding("warning", "stripe api", said, "Run 'trialwise import stripe', or leave 'trialwise serve' on.")
+    elif state.last_reconciled_at is None or now - state.last_reconciled_at > RECONCILED_WITHIN:
+        yield Finding("note", "stripe api", said, "trialwise import stripe --reconcile")
+    else:
+        yield Finding("ok", "stripe api", said)
+
+
+def _store(data: Path, recovered: Sequence[Recovery]) -> Iterator[Finding]:
+    if not recovered:
+        yield Finding("ok", "store", "never found damaged")
+        return
+    times = f"; {len(recovered)} times in all" if len(recovered) > 1 else ""
+    found = f"{recovered[-1].found_at:%Y-%m-%d %H:%M}Z: {recovered[-1]}{times}"
+    kept = sorted(path.name for path in data.glob("*.damaged-*"))
+    if kept:
+        advice = f"Nothing was lost. Delete {', '.join(kept)} in {data} once nobody wants to look; look after the disk."
+        yield Finding("warning", "store", found, advice)
+    else:
+        yield Finding("note", "store", found, "Nothing was lost. Look after the disk.")
 
 
 def _disk(data: Path) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ TrialwiseError            exit 1  the user can mend it; one line, then what to d
 ├── SourceError                   a system outside that stays out of reach, or answers what cannot be understood
 ├── NotFoundError                 an account, trial, list or result that is not there
 ├── StoreError                    the workspace's own files
+│   ├── StoreDamaged              a database file that is not as it was written
 │   ├── StoreLocked               another process owns the store
 │   ├── DiskFull                  no room; nothing of what failed was kept
 │   └── Overloaded                more waits to be written than may; nothing of it was taken
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 
 class TrialwiseError(Exception):
@@ -53,7 +55,14 @@ class StoreError(TrialwiseError):
 
 
 class StoreDamaged(StoreError):
-    """A database file is cut, changed, or of another version: what it held has to be made again."""
+    """A database file is cut, changed, or of another version: what it held has to be made again.
+
+    path: the file.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, path: Path | None = None) -> None:
+        super().__init__(message, hint)
+        self.path = path
 
 
 class StoreLocked(StoreError):

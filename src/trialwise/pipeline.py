@@ -8,28 +8,33 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from trialwise import composition, parameters
+from trialwise import composition, intake, parameters, stripe_intake
 from trialwise.clock import Clock, clock_for, to_local, utc_now
 from trialwise.config import Config, declared_events
-from trialwise.delivery.generation import Generation, open_generation, publish, write_generation
+from trialwise.delivery.generation import CURRENT, Generation, open_generation, publish, write_generation
 from trialwise.delivery.preview import Preview, preview
 from trialwise.diagnosis import Finding, diagnose
-from trialwise.engines.duckdb import Engine, connect
-from trialwise.errors import CheckFailed, ConfigError, InputError, NotFoundError, StoreLocked
-from trialwise.landing import quarantine
+from trialwise.engines.duckdb import Engine
+from trialwise.errors import CheckFailed, ConfigError, InputError, NotFoundError, StoreError, StoreLocked
+from trialwise.intake import Fetched, Pulled, Watched
+from trialwise.landing import durable, quarantine, seal
 from trialwise.landing.folder import Landing
 from trialwise.landing.load import load
 from trialwise.landing.rehearsal import rehearsal, rehearse
 from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.landing.settings import LoadSettings
 from trialwise.scaffold import SeenEvent
+from trialwise.scoring import versions
 from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, months_due, set_prior, take_over
 from trialwise.sources import guess
 from trialwise.sources.files import FileSource, open_file
 from trialwise.sources.formats import TRANSLATORS
+from trialwise.store import Recovery, Store, recoveries
+from trialwise.stripe_intake import Door, StripeImported
 from trialwise.transform.build import BuildReport, build_models, check_models, create_schemas, sketch
 from trialwise.transform.columns import check_columns
 from trialwise.transform.condition import parse_condition
@@ -38,7 +43,11 @@ from trialwise.transform.keys import check_incremental
 from trialwise.transform.model import Model, find_files
 from trialwise.workspace import CONFIG_NAME, Workspace
 
+if TYPE_CHECKING:
+    import polars as pl
+
 Progress = Callable[[str, int, int], None]
+Done = TypeVar("Done")
 CALIBRATION = ("calibration.calibration", "calibration.calibration_grid")
 """The queries that make a version: the benchmark, then the grid."""
 NEEDS_LENGTH = ("intermediate.event_trials", "announced_trials_have_an_end")
@@ -47,6 +56,19 @@ SEEN_EVENTS = """
 SELECT d.event_name, count(*), count(DISTINCT nullif(e.account_key, 0)), count(DISTINCT nullif(e.user_key, 0))
 FROM raw.events AS e JOIN raw.dim_event AS d ON d.event_key = e.event_key
 GROUP BY d.event_name ORDER BY count(*) DESC, d.event_name
+"""
+FIRST_EVENTS = """
+SELECT d.event_name, a.account_id, u.user_id, e.occurred_at, e.known_at, p.properties
+FROM raw.events AS e
+JOIN raw.dim_event AS d ON d.event_key = e.event_key
+LEFT JOIN raw.dim_account AS a ON a.account_key = e.account_key AND e.account_key > 0
+LEFT JOIN raw.dim_user AS u ON u.user_key = e.user_key AND e.user_key > 0
+LEFT JOIN raw.event_properties AS p ON p.event_id = e.event_id
+ORDER BY e.rowid LIMIT 5
+"""
+IS_BUILT = """
+SELECT count(*) > 0 FROM information_schema.tables
+WHERE table_schema = 'intermediate' AND table_name = 'customer_accounts'
 """
 
 
@@ -82,22 +104,90 @@ def import_files(
     mapping: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Imported:
-    """Land files durably, then load them when nobody else owns the store; else the owner's next refresh does.
+    """Land files durably, then load them when nobody else owns the store; else the owner's next load does.
 
-    kind: 'events' or 'stripe'. Raises InputError for a file that cannot be read at all, or of Stripe objects where
-    events are asked for, before anything is landed.
+    kind: 'events' or 'stripe'. Raises InputError as `land_files`.
+    """
+    receipts = land_files(workspace, paths, kind=kind, file_format=file_format, mapping=mapping, progress=progress)
+    try:
+        return Imported(receipts, load_landed(workspace, progress=progress))
+    except StoreLocked:
+        return Imported(receipts, None)
+
+
+def land_files(
+    workspace: Workspace,
+    paths: Sequence[Path],
+    *,
+    kind: str,
+    file_format: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> tuple[ImportReceipt, ...]:
+    """Land files durably; needs no store.
+
+    Raises InputError for a file that cannot be read at all, or of Stripe objects where events are asked for, before
+    anything is landed.
     """
     sources = _sources(paths, kind, file_format, mapping)
     landing = Landing(workspace.landing)
-    receipts = tuple(
-        landing.land(source, landed_at=utc_now(), progress=_step(progress, source.name)) for source in sources
+    return tuple(landing.land(source, landed_at=utc_now(), progress=_step(progress, source.name)) for source in sources)
+
+
+def load_landed(workspace: Workspace, *, progress: Progress | None = None) -> LoadReport:
+    """Load what has landed since the last load. Raises StoreLocked when another process owns the store."""
+    return _owning(workspace, lambda store, filled: filled + _load(workspace, store, progress), progress)
+
+
+def import_stripe_api(
+    workspace: Workspace,
+    *,
+    since: str | None = None,
+    reconcile: bool = False,
+    progress: Progress | None = None,
+) -> StripeImported:
+    """Read Stripe by its API and load what came: everything at first, then the events since; all objects to reconcile.
+
+    since: a day (2025-01-01) before which created objects are left out. Raises as stripe_intake.import_api does.
+    """
+    door = Door(
+        load=lambda report: load_landed(workspace, progress=report),
+        quarantined=lambda reason: quarantined(workspace, reason=reason),
+        record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),
+        retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
     )
-    try:
-        with workspace.lock(), _open(workspace) as store:
-            loaded = _load(workspace, store, progress)
-    except StoreLocked:
-        return Imported(receipts, None)
-    return Imported(receipts, loaded)
+    return stripe_intake.import_api(workspace, door, since=since, reconcile=reconcile, progress=progress)
+
+
+def reconcile_stripe(workspace: Workspace, *, progress: Progress | None = None) -> StripeImported:
+    """Read all object lists again, for what got lost on the way. Raises as import_stripe_api does."""
+    return import_stripe_api(workspace, reconcile=True, progress=progress)
+
+
+def pull_http(workspace: Workspace, name: str | None = None, *, progress: Progress | None = None) -> Fetched[Pulled]:
+    """Pull [sources.http.NAME], or all of them, and load what came. Raises as intake.pull_all does."""
+    return intake.pull_all(workspace, name, lambda report: load_landed(workspace, progress=report), progress)
+
+
+def watch_folders(
+    workspace: Workspace, name: str | None = None, *, progress: Progress | None = None
+) -> Fetched[Watched]:
+    """Import the files of [sources.files.NAME], or of all, and load them. Raises as intake.watch_all does."""
+    return intake.watch_all(workspace, name, lambda report: load_landed(workspace, progress=report), progress)
+
+
+def rehearse_pull(workspace: Workspace, name: str) -> tuple[LoadReport, pl.DataFrame]:
+    """What the first page of an API would become, and its first events as they would be read; nothing is kept.
+
+    Raises SourceError, ConfigError and NotFoundError as intake.first_page does.
+    """
+    import polars as pl
+
+    page = intake.first_page(workspace, name)
+    settings = load_settings(workspace)
+    with rehearsal([page], settings, landed_at=utc_now(), translators=TRANSLATORS) as (engine, report):
+        names = ("event", "account_id", "user_id", "occurred_at", "known_at", "properties")
+        return report, pl.DataFrame(engine.rows(FIRST_EVENTS), names, orient="row")
 
 
 def rehearse_files(
@@ -125,6 +215,7 @@ def load_settings(workspace: Workspace) -> LoadSettings:
         account_metadata_key=config.identity.account_metadata_key,
         customer_map=parameters.customer_map(config, workspace.folder),
         livemode=config.stripe.livemode,
+        stripe_account=stripe_intake.stripe_state(workspace).account,
     )
 
 
@@ -162,21 +253,25 @@ def refresh(
     ordered = order(models)
     _check_promises(models)
     published = {model.name: model.header.description for model in ordered if model.is_published}
-    with workspace.lock(), _open(workspace) as store:
-        loaded = _load(workspace, store, progress)
+
+    def task(store: Engine, filled: LoadReport) -> tuple[Path, LoadReport, BuildReport]:
+        loaded = filled + _load(workspace, store, progress)
+        _give_back_calibration(workspace, store, models)
         if into is None:
             with _saying_what_to_set(workspace.config), store.transaction():
                 built = _build(workspace, store, clock, models, ordered, progress)
+            _keep_calibration(workspace, store)
             number = publish(store, workspace.published, published)
             store.execute("CHECKPOINT")
-            path = workspace.published / f"{number:06d}.duckdb"
-        else:
-            path = into
-            with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
-                _take_calibration(store, scratch, clock, models)
-                with _saying_what_to_set(workspace.config):
-                    built = _build(workspace, scratch, clock, models, ordered, progress)
-                write_generation(scratch, path, published)
+            return workspace.published / f"{number:06d}.duckdb", loaded, built
+        with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
+            _take_calibration(store, scratch, clock, models)
+            with _saying_what_to_set(workspace.config):
+                built = _build(workspace, scratch, clock, models, ordered, progress)
+            write_generation(scratch, into, published)
+        return into, loaded, built
+
+    path, loaded, built = _owning(workspace, task, progress)
     return Refreshed(path, clock, loaded, built, time.perf_counter() - started)
 
 
@@ -191,15 +286,35 @@ def open_results(
 
     Raises NotFoundError when nothing has been published yet.
     """
-    roots = (workspace.models,)
     if as_of is None and known_at is None:
-        return open_generation(workspace.published, roots)
+        return open_generation(workspace.published, (workspace.models,))
+    return open_generation(
+        results_of(workspace, as_of=as_of, known_at=known_at, progress=progress), (workspace.models,)
+    )
+
+
+def results_of(
+    workspace: Workspace,
+    *,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """The file with the results of a moment: computed once, kept until `MOMENTS_KEPT` newer ones are there."""
     path = workspace.data / "moments" / f"{_fingerprint(workspace, as_of, known_at)}.duckdb"
-    if not path.exists():
+    if not _opens(path):
         refresh(workspace, as_of=as_of, known_at=known_at, into=path, progress=progress)
         for old in sorted(path.parent.glob("*.duckdb"), key=lambda kept: kept.stat().st_mtime)[:-MOMENTS_KEPT]:
             old.unlink(missing_ok=True)
-    return open_generation(path, roots)
+    return path
+
+
+def _opens(path: Path) -> bool:
+    try:
+        open_generation(path).close()
+    except (NotFoundError, StoreError):
+        return False
+    return True
 
 
 def preview_segment(workspace: Workspace, expression: str, results: Generation, *, everyone: bool = False) -> Preview:
@@ -253,7 +368,9 @@ def _sources(
     sources = [open_file(path, kind=kind, file_format=file_format, mapping=mapping) for path in paths]
     if kind == "events" and not mapping:
         for source in sources:
-            guess.refuse_stripe(source, guess.glimpse(source))
+            seen = guess.glimpse(source)
+            guess.refuse_stripe(source, seen)
+            guess.refuse_format(source, seen)
     return sources
 
 
@@ -334,10 +451,24 @@ def _calibrate(
 
 def _take_calibration(store: Engine, scratch: Engine, clock: Clock, models: Mapping[str, Model]) -> None:
     """Give a build for another moment the versions that were valid by then."""
-    create_schemas(store, {name: model for name, model in models.items() if model.kind == "external"})
     create_schemas(scratch, models)
     known_date = to_local(clock.known_at - timedelta(microseconds=1), clock.timezone).date()
     take_over(store, scratch, min(clock.as_of_date, known_date))
+
+
+def _give_back_calibration(workspace: Workspace, store: Engine, models: Mapping[str, Model]) -> None:
+    """Put back versions that were kept beside the store and that it has lost."""
+    create_schemas(store, {name: model for name, model in models.items() if model.kind == "external"})
+    if workspace.calibration.exists():
+        with store.transaction():
+            versions.unpack(store, workspace.calibration.read_bytes())
+
+
+def _keep_calibration(workspace: Workspace, store: Engine) -> None:
+    """Keep the versions beside the store before anything that rests on them is published."""
+    packed = versions.pack(store)
+    if not workspace.calibration.exists() or workspace.calibration.read_bytes() != packed:
+        durable.replace(workspace.calibration, packed)
 
 
 def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) -> str:
@@ -357,13 +488,37 @@ def _load(workspace: Workspace, store: Engine, progress: Progress | None) -> Loa
     return load(store, landing, load_settings(workspace), landed_at=utc_now(), translators=TRANSLATORS)
 
 
-@contextmanager
-def _open(workspace: Workspace) -> Iterator[Engine]:
-    store = connect(workspace.store, memory_limit=workspace.config.workspace.memory_limit)
-    try:
-        yield store
-    finally:
-        store.close()
+def _owning(workspace: Workspace, task: Callable[[Engine, LoadReport], Done], progress: Progress | None = None) -> Done:
+    """Carry out a task on the store, owned meanwhile; a damaged store is recovered on the way (see `Store.work`).
+
+    The task gets the store and what a recovery filled it with. Raises StoreLocked when another process owns it.
+    """
+    store = Store(
+        workspace.store,
+        workspace.landing,
+        lambda engine: _load(workspace, engine, progress),
+        workspace.config.workspace.memory_limit,
+    )
+    with workspace.lock():
+        return store.work(task)
+
+
+def has_landed(workspace: Workspace) -> bool:
+    """Whether anything waits to be loaded; needs no store."""
+    manifest = Landing(workspace.landing).manifest()
+    loaded = manifest.loads[-1].last_segment if manifest.loads else 0
+    return manifest.last_segment > loaded or seal.waiting(workspace.landing)
+
+
+def published_at(workspace: Workspace) -> datetime | None:
+    """When results were published last, UTC without zone; None before the first time."""
+    current = workspace.published / CURRENT
+    return datetime.fromtimestamp(current.stat().st_mtime, UTC).replace(tzinfo=None) if current.exists() else None
+
+
+def recovered(workspace: Workspace) -> tuple[Recovery, ...]:
+    """Every time the store proved damaged and was filled again, the oldest first; needs no store."""
+    return recoveries(workspace.data)
 
 
 def _step(progress: Progress | None, name: str) -> Callable[[int, int], None]:
@@ -374,30 +529,59 @@ def _step(progress: Progress | None, name: str) -> Callable[[int, int], None]:
     return report
 
 
-@contextmanager
-def reading_store(workspace: Workspace) -> Iterator[Engine]:
-    """The store for a look at raw tables, owned meanwhile. Raises StoreLocked when another process owns it."""
-    with workspace.lock(), _open(workspace) as store:
-        yield store
+def quarantined(
+    workspace: Workspace, *, reason: str | None = None, waiting: bool = True, most: int = 1000
+) -> pl.DataFrame:
+    """Refused records, newest first, as `quarantine.listing` has them. Raises StoreLocked."""
+    return _owning(workspace, lambda store, _: quarantine.listing(store, reason=reason, waiting=waiting, most=most))
+
+
+def quarantined_record(workspace: Workspace, quarantine_id: str) -> quarantine.Quarantined:
+    """One refused record; raises NotFoundError as `quarantine.show` does, StoreLocked."""
+    return _owning(workspace, lambda store, _: quarantine.show(store, quarantine_id))
 
 
 def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None) -> Imported:
     """Land one refused record again and load it. Raises NotFoundError, InputError as quarantine.retry does."""
     landing = Landing(workspace.landing)
-    with reading_store(workspace) as store:
-        receipt = quarantine.retry(store, landing, quarantine_id, landed_at=utc_now(), mended=mended)
-        return Imported((receipt,), _load(workspace, store, None))
+
+    def land(store: Engine, _filled: LoadReport) -> ImportReceipt:
+        return quarantine.retry(store, landing, quarantine_id, landed_at=utc_now(), mended=mended)
+
+    receipt = _owning(workspace, land)
+    try:
+        return Imported((receipt,), load_landed(workspace))
+    except StoreLocked:
+        return Imported((receipt,), None)
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:
     """What doctor finds in a workspace; what has landed is loaded first. Raises StoreLocked."""
-    try:
-        results = open_results(workspace)
-    except NotFoundError:
+    results = _readable_results(workspace)
+
+    def look(store: Engine, _filled: LoadReport) -> list[Finding] | None:
+        if not store.rows(IS_BUILT)[0][0]:
+            return None
+        fetched = intake.standings(workspace, utc_now())
+        return diagnose(workspace.config, store, results, workspace.data, recovered(workspace), fetched)
+
+    found = _owning(workspace, look)
+    if found is None:  # a store that was recovered, and not refreshed since
         refresh(workspace)
         results = open_results(workspace)
-    with reading_store(workspace) as store:
-        return diagnose(workspace.config, store, results, workspace.data)
+        found = _owning(workspace, look)
+    return found or []
+
+
+def _readable_results(workspace: Workspace) -> Generation:
+    """The published results, published anew where there are none or they are damaged."""
+    try:
+        results = open_results(workspace)
+        if results.moment:
+            return results
+    except (NotFoundError, StoreError):
+        refresh(workspace)
+    return open_results(workspace)
 
 
 def models_at(folder: Path) -> dict[str, Model]:

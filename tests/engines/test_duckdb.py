@@ -55,7 +55,7 @@ def test_without_external_access_no_file_is_read_and_nothing_reconfigured(tmp_pa
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "store.duckdb"
     path.write_bytes(b"not a database" * 1000)
-    with pytest.raises(StoreError, match=r"store\.duckdb.*\n?.*Move it away and run 'trialwise refresh'"):
+    with pytest.raises(StoreError, match=r"store\.duckdb.*\n?.*Run 'trialwise refresh': it sets the file aside"):
         connect(path)
     with pytest.raises(StoreError, match="Run 'trialwise refresh'"):
         connect(path, read_only=True)

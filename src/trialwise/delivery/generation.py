@@ -129,7 +129,11 @@ def publish(store: Engine, folder: Path, tables: Mapping[str, str], *, keep: int
     """
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder, keep=None)
-    number = max([*_numbers(folder), _current_number(folder) or 0]) + 1
+    try:
+        current = _current_number(folder) or 0
+    except StoreError:  # damaged; it is about to be replaced
+        current = 0
+    number = max([*_numbers(folder), current]) + 1
     path = folder / f"{number:06d}.duckdb"
     write_generation(store, path, tables, number=number)
     _replace(folder / CURRENT, path.name)
@@ -167,17 +171,20 @@ def open_generation(path: Path, roots: tuple[Path, ...] = ()) -> Generation:
     """Open the current generation of a folder, or one generation file, read-only and shut off from other files.
 
     roots: more `sql/` folders whose metrics/ may be asked for. Raises NotFoundError when nothing is published there,
-    StoreError for a file that is no generation.
+    StoreDamaged for a file that is not as it was written (also later, when a part of it is read), StoreError for one
+    that is no generation.
     """
     file = path
+    remedy: str | None = "Delete it and ask again: it is computed anew."
     if path.is_dir() or not path.exists():
         number = _current_number(path)
         if number is None:
             raise NotFoundError(f"nothing is published in {path}", "Run 'trialwise refresh' first.")
         file = path / f"{number:06d}.duckdb"
+        remedy = None
         if not file.exists():
             raise NotFoundError(f"{path / CURRENT} names {file.name}, which is not there", "Run 'trialwise refresh'.")
-    engine = connect(file, read_only=True, external_access=False)
+    engine = connect(file, read_only=True, external_access=False, remedy=remedy)
     try:
         number = int(engine.rows("SELECT number FROM main.generation")[0][0])
     except (EngineError, IndexError) as error:
@@ -211,7 +218,7 @@ def _current_number(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     if match is None:
-        raise StoreError(f"{folder / CURRENT} names no generation", "Run 'trialwise refresh --full'.")
+        raise StoreError(f"{folder / CURRENT} names no generation", "Run 'trialwise refresh': it names a new one.")
     return int(match.group(1))
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from trialwise.errors import StoreError, StoreLocked
+from trialwise.errors import StoreDamaged, StoreError, StoreLocked
 
 if TYPE_CHECKING:
     import polars as pl
 
 Params = Sequence[Any] | Mapping[str, Any] | None
 EngineError = duckdb.Error
+_DAMAGE = re.compile(
+    r"Corrupt (?:database|WAL) file|is not a valid DuckDB database file|Could not read enough bytes from file"
+    r"|Failure while replaying WAL file|database file with storage version"
+)
+"""What the engine says of a file that is not as it wrote it, when it opens the file or reads a block of it."""
+_UNREADABLE = (duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
+"""Other errors of opening a file that its contents alone can bring about."""
+_NAMED = re.compile(r'file "([^"]+)"')
 
 
 def cause_of(error: Exception) -> str:
@@ -34,30 +43,51 @@ class _ArrowStream:
 
 
 class Engine:
-    """One DuckDB connection. Not for sharing between threads: give each thread its own `cursor()`."""
+    """One DuckDB connection. Not for sharing between threads: give each thread its own `cursor()`.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    path, remedy: the file it works on, None in memory, and what to do when that file proves damaged. Every method
+    raises EngineError as DuckDB does, but StoreDamaged when what it reads of the file is not what was written.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None = None, remedy: str = "") -> None:
         self._connection = connection
+        self._path = path
+        self._remedy = remedy
 
     def execute(self, sql: str, params: Params = None) -> Engine:
-        """Run one or more statements; raises EngineError as DuckDB does."""
-        self._connection.execute(sql, params)
+        """Run one or more statements."""
+        with self._told():
+            self._connection.execute(sql, params)
         return self
 
     def rows(self, sql: str, params: Params = None) -> list[tuple[Any, ...]]:
         """All rows of a query as tuples."""
-        return self._connection.execute(sql, params).fetchall()
+        with self._told():
+            return self._connection.execute(sql, params).fetchall()
 
     def columns(self, sql: str, params: Params = None) -> list[tuple[str, str]]:
         """(name, DuckDB type) of each column of a query."""
-        relation = self._connection.execute(f"DESCRIBE {sql}", params)
-        return [(row[0], row[1]) for row in relation.fetchall()]
+        return [(row[0], row[1]) for row in self.rows(f"DESCRIBE {sql}", params)]
 
     def frame(self, sql: str, params: Params = None) -> pl.DataFrame:
         """All rows of a query as a polars frame (Arrow C stream, no copy through Python objects)."""
         import polars as pl
 
-        return pl.DataFrame(self._connection.sql(sql, params=params))
+        with self._told():
+            try:
+                return pl.DataFrame(self._connection.sql(sql, params=params))
+            except pl.exceptions.PolarsError as error:  # what the engine met while polars took its rows
+                raise EngineError(str(error)) from error
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell damage of the file from every other error."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if self._path is not None and _is_damage(error, self._path):
+                raise StoreDamaged(f"{self._path} is damaged: {cause_of(error)}", self._remedy, self._path) from error
+            raise
 
     def append(self, table: str, frame: pl.DataFrame) -> None:
         """Insert a polars frame into `table` by column name.
@@ -73,24 +103,25 @@ class Engine:
         columns = ", ".join(f'"{name}"' for name in typed.columns)
         self._connection.register("_append", _ArrowStream(typed))
         try:
-            self._connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM _append")
+            self.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM _append")
         finally:
             self._connection.unregister("_append")
 
     def clear(self, table: str) -> None:
         """Delete every row of `table`."""
-        self._connection.execute(f"DELETE FROM {table}")
+        self.execute(f"DELETE FROM {table}")
 
     @contextmanager
     def transaction(self) -> Iterator[Engine]:
         """BEGIN … COMMIT; any exception rolls everything back and is raised again."""
-        self._connection.execute("BEGIN TRANSACTION")
+        self.execute("BEGIN TRANSACTION")
         try:
             yield self
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(duckdb.Error):  # refused by a database shut down after a fatal error; the first error counts
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+        self.execute("COMMIT")
 
     def interrupt(self) -> None:
         """Stop the query running in another thread on this connection."""
@@ -98,7 +129,7 @@ class Engine:
 
     def cursor(self) -> Engine:
         """A second connection to the same database, for another thread."""
-        return Engine(self._connection.cursor())
+        return Engine(self._connection.cursor(), self._path, self._remedy)
 
     @contextmanager
     def beside(self, path: Path, schema: str) -> Iterator[Engine]:
@@ -132,11 +163,20 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _remedy(read_only: bool) -> str:
+def _remedy_for(read_only: bool) -> str:
     """What to do about a file that cannot be used: what is only read was published, what is written is the store."""
     if read_only:
         return "Run 'trialwise refresh': it publishes a new one."
-    return "Move it away and run 'trialwise refresh': it is filled again from landing."
+    return "Run 'trialwise refresh': it sets the file aside and fills another one from landing."
+
+
+def _is_damage(error: Exception, path: Path) -> bool:
+    """Whether the engine complains of the contents of the file at `path`, not of a statement or of another file."""
+    text = str(error)
+    if _DAMAGE.search(text) is None:
+        return False
+    named = _NAMED.search(text)
+    return named is None or named.group(1).startswith(str(path))
 
 
 def connect(
@@ -146,12 +186,15 @@ def connect(
     memory_limit: str | None = None,
     threads: int | None = None,
     external_access: bool = True,
+    remedy: str | None = None,
 ) -> Engine:
     """Open a database file, or an in-memory database for None.
 
     Extensions are never installed or loaded by themselves. Without `external_access` the connection can read no
     file but its own and its configuration is locked: the setting for conditions and queries typed by people.
-    Raises StoreLocked when another process holds the file, StoreError when it is no usable database.
+    remedy: what to do when the file proves damaged, in place of the usual sentence.
+    Raises StoreLocked when another process holds the file, StoreDamaged when it is no database that can be read,
+    StoreError when it cannot be opened for another reason.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
@@ -163,21 +206,25 @@ def connect(
     if threads is not None:
         config["threads"] = threads
     target = ":memory:" if path is None else str(path)
+    what_next = _remedy_for(read_only) if remedy is None else remedy
     try:
         connection = duckdb.connect(target, read_only=read_only, config=config)
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+    except duckdb.Error as error:
+        if _is_damage(error, Path(target)) or isinstance(error, _UNREADABLE):
+            raise StoreDamaged(f"{target} is no usable database: {cause_of(error)}", what_next, Path(target)) from error
+        if "set lock on file" in str(error):
             raise StoreLocked(
                 f"{target} is in use by another trialwise process",
                 "Wait for it to end, or stop it, and run the command again.",
             ) from error
-        raise StoreError(f"{target} cannot be opened: {cause_of(error)}", _remedy(read_only)) from error
-    except duckdb.Error as error:
-        raise StoreError(f"{target} is no usable database: {cause_of(error)}", _remedy(read_only)) from error
+        raise StoreError(
+            f"{target} cannot be opened: {cause_of(error)}",
+            "Check that this user may read and write it, that the disk has room, and [workspace] memory_limit.",
+        ) from error
     locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
     if not locked:  # a file that this process has open already comes back as it was opened first
         connection.execute("SET TimeZone = 'UTC'")
         if not external_access:
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
-    return Engine(connection)
+    return Engine(connection, None if path is None else Path(path), what_next)
