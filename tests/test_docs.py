@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shlex
 import shutil
+import subprocess
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.command import run
 from tests.conftest import ROOT
+from tests.sources.http.api import Api, serving
 from trialwise.config import parse_config
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "howto").glob("*.md"))]
+EXPORTS = {
+    "amplitude.json.gz": [
+        {
+            "event_type": "Report Built",
+            "user_id": "u1",
+            "event_time": "2026-03-01 10:00:00",
+            "groups": {"company": "acme"},
+        }
+    ],
+    "mixpanel.ndjson": [
+        {"event": "Report Built", "properties": {"distinct_id": "u1", "time": 1772359200, "organization": "acme"}}
+    ],
+    "cloudevents.json": [
+        {"specversion": "1.0", "id": "1", "source": "/app", "type": "Report Built", "subject": "account/acme"}
+    ],
+}
 COPIED = 400  # lines of the demo company's files that stand in for the reader's own
 
 
@@ -25,16 +45,23 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def steps(page: Path) -> list[tuple[str, str]]:
-    """What the page tells its reader, in order: ("run", command), ("segment", TOML) or (a file's path, its text)."""
+    """What the page tells its reader, in order: (kind, text).
+
+    The kinds: run (a command), set (a variable), shell, segment and source (TOML), or a file's path.
+    """
     text = page.read_text(encoding="utf-8")
     found = []
     for block in re.finditer(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         language, body = block.groups()
         named = re.findall(r"`(sql/[\w/]+\.sql)`", text[: block.start()].rsplit("```", 1)[-1])
         if language == "sh":
-            found += [("run", line) for line in body.splitlines() if line.startswith("trialwise ")]
+            kinds = {"trialwise": "run", "export": "set", "mkdir": "shell", "cp": "shell", "mv": "shell"}
+            words = [(line.partition(" ")[0], line) for line in body.splitlines()]
+            found += [(kinds[word], line) for word, line in words if word in kinds]
         elif language == "toml" and body.startswith("[[segments]]"):
             found.append(("segment", body))
+        elif language == "toml" and body.startswith("[sources."):
+            found.append(("source", body))
         elif language == "sql" and named and body.startswith("/*"):
             found.append((named[-1], body))
     return found
@@ -60,18 +87,41 @@ def reader(company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reque
         "at,when,action,person,who,company\n2026-03-01T10:00:00Z,2026-03-01T10:00:00Z,Report Built,u1,u1,acme\n",
         encoding="utf-8",
     )
+    for name, records in EXPORTS.items():
+        data = "".join(json.dumps(record) + "\n" for record in records).encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+@pytest.fixture
+def admin() -> Iterator[Api]:
+    """The reader's own API, of usage and of trials."""
+    trial = {"id": 7, "started_at": "2026-02-01T09:00:00Z", "ends_at": "2026-02-15T09:00:00Z", "ended_at": None}
+    usage = {"action": "Report Built", "company": {"id": "acme"}, "user": {"id": "ana"}, "plan": "pro", "trial": trial}
+    with serving(
+        Api([{"id": day, "at": f"2026-02-0{day}T10:00:00Z", **usage} for day in range(1, 6)], "cursor")
+    ) as api:
+        yield api
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=lambda page: page.stem)
-def test_what_the_page_tells_its_reader_works_in_order(page: Path, reader: Path) -> None:
+def test_what_the_page_tells_its_reader_works_in_order(
+    page: Path, reader: Path, admin: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = (reader / "trialwise.toml").read_text(encoding="utf-8")
     for kind, text in steps(page):
         if kind == "run":
             words = shlex.split(text, comments=True)[1:]
             ran = run(*words)
             assert ran.out or ran.err, text
+        elif kind == "set":
+            monkeypatch.setenv(*text.removeprefix("export ").split("=", 1))
+        elif kind == "shell":
+            subprocess.run(shlex.split(text), check=True)
+        elif kind == "source":
+            with (reader / "acme" / "trialwise.toml").open("a", encoding="utf-8") as file:
+                file.write("\n" + text.replace("https://admin.example.com", admin.base))
         elif kind == "segment":
             (reader / "trialwise.toml").write_text(f"{config}\n{text}", encoding="utf-8")
         else:
