@@ -289,19 +289,139 @@ def import_events(
 @import_app.command(
     "stripe",
     epilog=_examples(
-        "trialwise import stripe --from events.ndjson", "trialwise import stripe --from subs.json --dry-run"
+        "trialwise import stripe",
+        "trialwise import stripe --since 2025-01-01",
+        "trialwise import stripe --reconcile",
+        "trialwise import stripe --from events.ndjson",
+        "trialwise import stripe --from subs.json --dry-run",
     ),
 )
 def import_stripe(
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option("--from", help="NDJSON or JSON of Stripe objects or events.", exists=True, dir_okay=False),
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count and check, keep nothing.")] = False,
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Leave out subscriptions, invoices, payments created before this day.")
+    ] = None,
+    reconcile: Annotated[
+        bool, typer.Option("--reconcile", help="Read all objects again, not only events since the last run.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --from: count and check, keep nothing.")] = False,
     folder: Folder = Path(),
 ) -> None:
-    """Import Stripe objects or event envelopes of any API version from files."""
-    _import(folder, files, "stripe", None, {}, dry_run)
+    """Import from Stripe's API with the key in TRIALWISE_STRIPE_KEY, or --from files of any API version.
+
+    The first run reads the events of the last 30 days and all objects, later runs the events since. Stopped at any
+    moment, the next run goes on where it was.
+    """
+    if not files:
+        if dry_run:
+            raise InputError("--dry-run needs files", "Name them with --from, or leave --dry-run out.")
+        _import_stripe_api(folder, since, reconcile)
+    elif since is not None or reconcile:
+        raise InputError("--since and --reconcile are about Stripe's API", "Leave them out, or leave --from out.")
+    else:
+        _import(folder, files, "stripe", None, {}, dry_run)
+
+
+def _import_stripe_api(folder: Path, since: str | None, reconcile: bool) -> None:
+    from trialwise.owner.asking import import_stripe_api
+    from trialwise.progress import progress
+    from trialwise.stripe_intake import summary
+
+    workspace = _workspace(folder)
+    with progress("import stripe") as report:
+        done = import_stripe_api(workspace, since=since, reconcile=reconcile, progress=report)
+    for line in summary(done):
+        _say(line)
+    if done.loaded is None:
+        _say("another process owns the store; its next load takes what was read")
+    elif done.loaded.received:
+        _say_loaded(done.loaded, "")
+    _say(f"next: {done.next_command}")
+
+
+@import_app.command(
+    "http",
+    epilog=_examples("trialwise import http", "trialwise import http usage", "trialwise import http usage --dry-run"),
+)
+def import_http(
+    name: Annotated[str | None, typer.Argument(help="The NAME of one sources.http.NAME; all when left out.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the first events of one page, keep nothing.")
+    ] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Pull records from the HTTP APIs of trialwise.toml, each from where the last pull stood.
+
+    Secrets come from TRIALWISE_HTTP_NAME. Stopped at any moment, the next pull goes on at the same page.
+    """
+    from trialwise.owner.asking import pull_http
+    from trialwise.progress import progress
+
+    workspace = _workspace(folder)
+    if dry_run:
+        _rehearse_pulls(workspace, name)
+        return
+    with progress("import http") as report:
+        done = pull_http(workspace, name, progress=report)
+    for pulled in done.sources:
+        kind = "history" if pulled.is_backfill else "news"
+        waiting = f", {pulled.records - pulled.landed:,} not happened yet" if pulled.records > pulled.landed else ""
+        rest = "" if pulled.is_complete or pulled.error else "; max_pages reached, the next pull goes on"
+        _say(f"{pulled.name}: {pulled.records:,} records of {pulled.pages:,} pages ({kind}){waiting}{rest}")
+    _say_fetched(done)
+
+
+@import_app.command("folder", epilog=_examples("trialwise import folder", "trialwise import folder drop"))
+def import_folder(
+    name: Annotated[str | None, typer.Argument(help="The NAME of one sources.files.NAME; all when left out.")] = None,
+    folder: Folder = Path(),
+) -> None:
+    """Import the files that lie complete in the folders of trialwise.toml, and put them away."""
+    from trialwise.owner.asking import watch_folders
+    from trialwise.progress import progress
+
+    workspace = _workspace(folder)
+    with progress("import folder") as report:
+        done = watch_folders(workspace, name, progress=report)
+    for watched in done.sources:
+        for receipt in watched.receipts:
+            before = f", imported before at {receipt.repeats:%Y-%m-%d %H:%M}Z" if receipt.repeats is not None else ""
+            _say(f"{watched.name}: {receipt.file}: {receipt.received:,} records ({receipt.format}){before}")
+        for file, message in watched.failed:
+            _say(f"{watched.name}: {file}: {message}")
+        for file in watched.waiting:
+            _say(f"{watched.name}: {file}: still being written")
+        if not (watched.receipts or watched.failed or watched.waiting or watched.error):
+            _say(f"{watched.name}: nothing new")
+    _say_fetched(done)
+
+
+def _say_fetched(done: Any) -> None:
+    """The load after a fetch, and what to do next; ends with 1 when any source failed."""
+    if done.loaded is None:
+        _say("another process owns the store; its next load takes what was read")
+    elif done.loaded.received:
+        _say_loaded(done.loaded, "")
+    for failure in done.failures:
+        _say(f"trialwise: {failure}")
+    if done.failures:
+        raise typer.Exit(1)
+    _say("next: trialwise refresh")
+
+
+def _rehearse_pulls(workspace: Workspace, name: str | None) -> None:
+    from trialwise.intake import http_names
+    from trialwise.pipeline import rehearse_pull
+
+    for source in http_names(workspace, name):
+        loaded, first = rehearse_pull(workspace, source)
+        _say(f"{source}: the first page")
+        _say_loaded(loaded, "would be ")
+        _show(first, Format.table, None)
+    _say("nothing was kept (--dry-run)")
 
 
 def _import(
@@ -665,6 +785,21 @@ def quarantine_retry(
 
     done = retry_record(_workspace(folder), quarantine_id, None if mended is None else mended.read_bytes())
     _say_imported(done.receipts, done.loaded)
+
+
+@app.command(
+    epilog=_examples("trialwise serve", "trialwise serve --port 0", "trialwise serve --host 0.0.0.0 --workers 2")
+)
+def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen; [server] host when left out.")] = None,
+    port: Annotated[int | None, typer.Option(help="[server] port when left out; 0 takes a free one.", min=0)] = None,
+    workers: Annotated[int | None, typer.Option(help="Collectors; [server] workers when left out.", min=1)] = None,
+    folder: Folder = Path(),
+) -> None:
+    """Take events and webhooks over HTTP, load and refresh on schedule; other commands work meanwhile."""
+    from trialwise.server.parent import serve as run
+
+    run(folder, host=host, port=port, workers=workers)
 
 
 @keys_app.command(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from trialwise.clock import utc_now
 from trialwise.config import Secrets
@@ -21,7 +21,7 @@ from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.sources import guess
 from trialwise.sources.backoff import Backoff
 from trialwise.sources.files import open_file
-from trialwise.sources.folder import Stamp, look, put_away, set_aside, stamp
+from trialwise.sources.folder import FAILED, Stamp, look, put_away, set_aside, stamp
 from trialwise.sources.formats import TRANSLATORS
 from trialwise.sources.http import record
 from trialwise.sources.http.client import Client
@@ -32,6 +32,7 @@ from trialwise.workspace import Claimed, Workspace, claim
 Progress = Callable[[str, int, int], None]
 SLOW_UPLOAD = timedelta(minutes=1)
 """A file that cannot be read is set aside when it has not changed for so long."""
+STALE_AFTER = timedelta(days=2)
 FORMATS = ("flat", "segment", "auto", "stripe")
 
 
@@ -347,3 +348,63 @@ def _alone(workspace: Workspace, key: str, what: str) -> Iterator[None]:
             yield
     except Claimed as error:
         raise SourceError(f"{what} is being read by process {error.holder}", "Wait for it to end.") from None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a source stands: `level` 'ok', 'note' or 'warning', what was found, and what to do about it."""
+
+    name: str
+    level: Literal["ok", "note", "warning"]
+    found: str
+    advice: str = ""
+
+
+def standings(workspace: Workspace, now: datetime) -> list[Standing]:
+    """How every API and folder of the configuration stands; raises StoreError when a cursor is damaged."""
+    cursors = Cursors(workspace.landing)
+    sources = workspace.config.sources
+    found = [
+        _of_pull(name, section, State.from_json(cursors.get(cursor_name("http", name))), now)
+        for name, section in sources.http.items()
+    ]
+    for name, folder in sources.files.items():
+        found += _of_folder(workspace, name, folder, cursors.get(cursor_name("files", name)))
+    return found
+
+
+def _of_pull(name: str, section: HttpSection, state: State, now: datetime) -> Standing:
+    what, again = f"http {name}", f"trialwise import http {name}"
+    if state.failure is not None:
+        times = f", {state.failures} times in a row" if state.failures > 1 else ""
+        return Standing(what, "warning", f"the last pull failed at {state.failed_at}{times}: {state.failure}", again)
+    if state.running is not None:
+        got = f"{state.running.records:,} records of {state.running.pages:,} pages since {state.running.started_at}"
+        return Standing(what, "note", f"a pull is not finished: {got}", again)
+    if state.completed_at is None:
+        return Standing(what, "note", "nothing was pulled yet", again)
+    age = now - datetime.fromisoformat(state.completed_at).replace(tzinfo=None)
+    if age > max(STALE_AFTER, 3 * timedelta(minutes=section.every_minutes)):
+        return Standing(
+            what, "warning", f"last pulled at {state.completed_at}", f"{again}, or leave 'trialwise serve' on"
+        )
+    return Standing(what, "ok", f"last pulled at {state.completed_at}")
+
+
+def _of_folder(workspace: Workspace, name: str, section: FolderSection, kept: Mapping[str, Any]) -> Iterator[Standing]:
+    what, folder = f"folder {name}", workspace.folder / section.folder
+    aside = sorted(path.name for path in (folder / FAILED).glob("*") if path.suffix != ".txt")
+    unread = sorted(file for file, entry in kept.get("done", {}).items() if entry[1])
+    if not folder.is_dir():
+        yield Standing(what, "warning", f"there is no folder {folder}", "Make it, or change [sources.files] folder.")
+    elif aside:
+        yield Standing(
+            what,
+            "warning",
+            f"{len(aside)} files could not be read: {', '.join(aside[:5])}{' ...' if len(aside) > 5 else ''}",
+            f"Look at the messages in {folder / FAILED}; mend the files and move them back, or delete them.",
+        )
+    elif unread:
+        yield Standing(what, "warning", f"{unread[0]}: {kept['done'][unread[0]][1]}", "Mend the file, or take it away.")
+    else:
+        yield Standing(what, "ok", f"watched at {folder}")

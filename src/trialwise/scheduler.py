@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -101,6 +102,7 @@ class Schedule:
 
     def start(self) -> None:
         """Begin."""
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a run that is late is the rule here, not a warning
         self._scheduler.start()
 
     def stop(self) -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from trialwise import __version__, pipeline, stripe_intake
+from trialwise import __version__, intake, pipeline, stripe_intake
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
+from trialwise.intake import Fetched, Pulled, Watched
 from trialwise.landing.quarantine import Quarantined
 from trialwise.owner import wire
 from trialwise.owner.operations import (
@@ -104,6 +105,18 @@ def import_stripe_api(
         retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
     )
     return stripe_intake.import_api(workspace, door, since=since, reconcile=reconcile, progress=progress)
+
+
+def pull_http(workspace: Workspace, name: str | None = None, *, progress: Progress | None = None) -> Fetched[Pulled]:
+    """As pipeline.pull_http: APIs are read here, and loaded by the owner."""
+    return intake.pull_all(workspace, name, lambda report: carry_out(LOAD, workspace, Nothing(), report), progress)
+
+
+def watch_folders(
+    workspace: Workspace, name: str | None = None, *, progress: Progress | None = None
+) -> Fetched[Watched]:
+    """As pipeline.watch_folders: folders are looked into here, and loaded by the owner."""
+    return intake.watch_all(workspace, name, lambda report: carry_out(LOAD, workspace, Nothing(), report), progress)
 
 
 def quarantined(
