@@ -356,10 +356,37 @@ def test_a_damaged_store_or_generation_names_the_next_command(tmp_path: Path) ->
     published.write_bytes(b"torn" * 4096)
     assert "Run 'trialwise refresh'" in run("trials", "-C", tmp_path, code=1).err
     (data / "store.duckdb").write_bytes(b"torn" * 4096)
-    assert "Move it away and run 'trialwise refresh'" in run("refresh", "-C", tmp_path, code=1).err
-    (data / "store.duckdb").rename(tmp_path / "torn.duckdb")
-    assert "loaded 1 " in run("refresh", "-C", tmp_path).err
+    said = run("refresh", "-C", tmp_path).err
+    assert "loaded 1 " in said
+    assert "it was set aside as store.duckdb.damaged-1 and filled again from landing; nothing was lost" in said
+    assert (data / "store.duckdb.damaged-1").read_bytes() == b"torn" * 4096
     run("trials", "-C", tmp_path)
+    published = max((data / "published").glob("*.duckdb"))
+    whole = bytearray(published.read_bytes())
+    for place in range(12_288 + 5_000, len(whole), 262_144):  # a byte of every block, so that some answer meets one
+        whole[place] ^= 1
+    published.write_bytes(whole)
+    said = run("trials", "--all", "-C", tmp_path, code=1).err
+    assert "Corrupt database file" in said
+    assert "Run 'trialwise refresh': it publishes a new one." in said
+    (data / "published" / "CURRENT").write_text("torn", encoding="utf-8")
+    assert "Run 'trialwise refresh'" in run("trials", "-C", tmp_path, code=1).err
+    (data / "store.duckdb").write_bytes(b"torn again")
+    found = run("doctor", "-C", tmp_path)  # it mends what it looks at
+    assert "store.duckdb.damaged-2 and filled again" in found.err
+    assert "warning store: " in found.out
+    assert "Delete store.duckdb.damaged-1, store.duckdb.damaged-2" in found.out
+    assert run("trials", "-C", tmp_path).code == 0
+
+
+def test_a_damaged_result_of_a_past_moment_is_computed_again(tmp_path: Path) -> None:
+    run("init", tmp_path)
+    run("refresh", "-C", tmp_path)
+    run("trials", "--as-of", "2026-01-31", "-C", tmp_path)
+    [moment] = (tmp_path / "data" / "moments").glob("*.duckdb")
+    moment.write_bytes(b"torn")
+    assert run("trials", "--as-of", "2026-01-31", "-C", tmp_path).code == 0
+    assert moment.stat().st_size > 4096
 
 
 def test_doctor_says_what_makes_numbers_wrong(company: Path) -> None:
