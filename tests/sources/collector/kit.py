@@ -51,9 +51,7 @@ class Sink:
     held: bool = False
     waiting: list[Future[None]] = field(default_factory=list)
 
-    def land(
-        self, source: str, form: str, name: str, received_at: datetime, pieces: Sequence[Piece]
-    ) -> Future[None]:
+    def land(self, source: str, form: str, name: str, received_at: datetime, pieces: Sequence[Piece]) -> Future[None]:
         if self.trouble:
             raise self.trouble.pop(0)
         future: Future[None] = Future()

@@ -6,11 +6,13 @@ import base64
 
 import httpx
 import pytest
-
 from tests.sources.collector.kit import KEYS, Collector, basic
+
 from trialwise.sources.collector import hosts_for
 
-INGEST = [f"/v1/{path}" for path in ("track", "identify", "group", "page", "screen", "alias", "t", "i", "g", "p", "s", "a")]
+INGEST = [
+    f"/v1/{path}" for path in ("track", "identify", "group", "page", "screen", "alias", "t", "i", "g", "p", "s", "a")
+]
 BODIES = {**dict.fromkeys(INGEST, b"{}"), "/v1/batch": b'{"batch":[]}', "/v1/b": b'{"batch":[]}', "/v1/events": b"{}"}
 OPEN = ["/healthz", "/readyz", "/openapi.json"]
 
@@ -24,7 +26,9 @@ def ask(collector: Collector, path: str, **headers: str) -> httpx.Response:
 @pytest.mark.parametrize("path", [*BODIES, "/metrics", *OPEN])
 def test_every_route_with_every_scope(path: str) -> None:
     collector = Collector(keys=KEYS)
-    allowed = {"/metrics": {"read", "admin"}}.get(path, {"ingest", "admin"} if path in BODIES else {*KEYS, None, "other"})
+    allowed = {"/metrics": {"read", "admin"}}.get(
+        path, {"ingest", "admin"} if path in BODIES else {*KEYS, None, "other"}
+    )
     for scope in (*KEYS, None, "other"):
         token = KEYS.get(scope or "", "tw_i_nobody-knows")
         headers = {} if scope is None else {"authorization": basic(token)}
@@ -61,7 +65,19 @@ def test_ways_to_send_a_key(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "credentials",
-    ["", "Basic", "Basic ", "Basic !!!", "Basic Og==", "Bearer", "Bearer ", "Digest a=b", KEYS["ingest"], "Bearer a b", "Bearer é"],
+    [
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Basic Og==",
+        "Bearer",
+        "Bearer ",
+        "Digest a=b",
+        KEYS["ingest"],
+        "Bearer a b",
+        "Bearer é",
+    ],
 )
 def test_credentials_that_cannot_be_read_are_401(credentials: str) -> None:
     collector = Collector(keys=KEYS)
@@ -86,7 +102,11 @@ def test_a_write_key_in_the_body_is_enough() -> None:
     key = KEYS["ingest"].encode()
     assert collector.post("/v1/t", b'{"writeKey":"%b"}' % key).status_code == 200
     assert collector.post("/v1/batch", b'{"batch":[{}],"writeKey":"%b"}' % key).status_code == 200
-    for body in (b'{"batch":[{}],"writeKey":"no"}', b'{"batch":[{"writeKey":"%b"}]}' % key, b'{"batch":[],"writeKey":7}'):
+    for body in (
+        b'{"batch":[{}],"writeKey":"no"}',
+        b'{"batch":[{"writeKey":"%b"}]}' % key,
+        b'{"batch":[],"writeKey":7}',
+    ):
         assert collector.post("/v1/batch", body).status_code == 401
     read = KEYS["read"].encode()
     assert collector.post("/v1/t", b'{"writeKey":"%b"}' % read).status_code == 403
@@ -104,7 +124,8 @@ def test_a_sender_without_key_cannot_make_the_server_read_much() -> None:
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("127.0.0.1:8484", 200), ("localhost", 200), ("LOCALHOST:1", 200), ("[::1]:8484", 200), ("app.example:8484", 200),
+        ("127.0.0.1:8484", 200), ("localhost", 200), ("LOCALHOST:1", 200), ("[::1]:8484", 200),
+        ("app.example:8484", 200),
         ("evil.example", 421), ("127.0.0.1.evil.example", 421), ("evil.example:127.0.0.1", 421), ("[::2]", 421),
     ],
 )  # fmt: skip
@@ -133,7 +154,9 @@ def test_hosts_for_what_is_bound() -> None:
 @pytest.mark.parametrize("path", [*INGEST, "/v1/batch", "/v1/b", "/v1/events"])
 def test_pages_may_ask_before_they_send(path: str) -> None:
     asked = {"origin": "https://app.example", "access_control_request_method": "POST"}
-    answer = Collector(keys=KEYS).ask("OPTIONS", path, **asked, access_control_request_headers="authorization,anonymousid")
+    answer = Collector(keys=KEYS).ask(
+        "OPTIONS", path, **asked, access_control_request_headers="authorization,anonymousid"
+    )
     assert answer.status_code == 204
     assert answer.content == b""
     assert answer.headers["access-control-allow-origin"] == "*"

@@ -17,8 +17,8 @@ import rudderstack.analytics.request as rudder
 import segment.analytics.request as segment
 from rudderstack.analytics.consumer import Consumer as RudderConsumer
 from segment.analytics.consumer import Consumer as SegmentConsumer
-
 from tests.sources.collector.kit import HOST, Collector
+
 from trialwise.errors import InputError, StoreError
 from trialwise.sources.collector import Full, Health, Limits, Overloaded
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-
 from tests.sources.collector.kit import Collector
+
 from trialwise.sources.collector import Limits
 from trialwise.sources.collector.answer import Refusal
 from trialwise.sources.collector.cloudevents import binary, header_value
@@ -43,10 +43,18 @@ def test_a_batch_lands_every_event_also_a_bad_one() -> None:
         ("application/vnd.x+json; v=1", b"7", b'"datacontenttype":"application/vnd.x+json; v=1","data":7'),
         ("", b'{"n":1}', b'"data":{"n":1}'),
         ("text/plain", "é\n".encode(), '"datacontenttype":"text/plain","data":"é\\n"'.encode()),
-        ("text/plain; charset=ISO-8859-1", b"\xe9", '"datacontenttype":"text/plain; charset=ISO-8859-1","data":"é"'.encode()),
+        (
+            "text/plain; charset=ISO-8859-1",
+            b"\xe9",
+            '"datacontenttype":"text/plain; charset=ISO-8859-1","data":"é"'.encode(),
+        ),
         ("text/plain", b"\xff", b'"datacontenttype":"text/plain","data_base64":"/w=="'),
         ("text/plain; charset=klingon", b"a", b'"datacontenttype":"text/plain; charset=klingon","data_base64":"YQ=="'),
-        ("image/png", b"\x89PNG", b'"datacontenttype":"image/png","data_base64":"' + base64.b64encode(b"\x89PNG") + b'"'),
+        (
+            "image/png",
+            b"\x89PNG",
+            b'"datacontenttype":"image/png","data_base64":"' + base64.b64encode(b"\x89PNG") + b'"',
+        ),
         ("application/json", b"", b'"datacontenttype":"application/json"'),
     ],
 )
@@ -99,7 +107,14 @@ def test_what_is_no_event_is_400(body: bytes, media: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"ce_id": ""}, {"ce_type": "%ff"}, {"ce_My-Name": "1"}, {"ce_data": "1"}, {"ce_datacontenttype": "a/b"}, {"ce_specversion": "0.1"}],
+    [
+        {"ce_id": ""},
+        {"ce_type": "%ff"},
+        {"ce_My-Name": "1"},
+        {"ce_data": "1"},
+        {"ce_datacontenttype": "a/b"},
+        {"ce_specversion": "0.1"},
+    ],
 )
 def test_binary_events_with_bad_attributes_are_400(change: dict[str, str]) -> None:
     answer = Collector().post("/v1/events", b"{}", **{**ATTRIBUTES, **change})

@@ -6,7 +6,6 @@ import json
 from urllib.parse import urlencode
 
 import pytest
-
 from tests.sources.collector.kit import NOW, Collector
 
 A = b'{"event":"Signed Up","account_id":"a1","n":1.50}'
@@ -107,7 +106,11 @@ def test_limits() -> None:
     assert collector.post("/v1/events", large).status_code == 413
     assert collector.post("/v1/events", b"[" + A + b"," + large + b"]").json()["accepted"] == 2
     assert [piece.reason for piece in collector.sink.landed[0].pieces] == [None, "too_large"]
-    for body, media in ((b"[" + b",".join([b"{}"] * 2501) + b"]", ""), (b"{}\n" * 2501, LINES), (b"{}\n" * 90_000, LINES)):
+    for body, media in (
+        (b"[" + b",".join([b"{}"] * 2501) + b"]", ""),
+        (b"{}\n" * 2501, LINES),
+        (b"{}\n" * 90_000, LINES),
+    ):
         answer = collector.post("/v1/events", body, content_type=media)
         assert (answer.status_code, answer.json()["code"]) == (413, "too_many_records")
     assert collector.post("/v1/events", b" " * (4 << 20) + b"{}").status_code == 413

@@ -6,8 +6,8 @@ import gzip
 import json
 
 import pytest
-
 from tests.sources.collector.kit import NOW, Collector
+
 from trialwise.sources.collector import Limits
 
 CALL = b'{ "userId":"u1",\t"event":"Report  Exported", "amount":1.50, "n":12345678901234567890, "k":1,"k":2 }'
@@ -51,7 +51,9 @@ def test_type_of_a_single_call(sent: bytes, landed: bytes) -> None:
     assert collector.sink.data == [landed]
 
 
-@pytest.mark.parametrize("body", [b"", b"nothing", b"[]", b'"x"', b"{", b'{"a":NaN}', b"\xff", b'{"a":1}{"a":2}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "body", [b"", b"nothing", b"[]", b'"x"', b"{", b'{"a":NaN}', b"\xff", b'{"a":1}{"a":2}', b"[" * 5000]
+)
 def test_what_is_no_call_is_400(body: bytes) -> None:
     collector = Collector()
     answer = collector.post("/v1/track", body)
@@ -99,10 +101,11 @@ def test_one_bad_call_does_not_cost_the_others() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"[]", b"{}", b'{"batch":{}}', b'{"batch":null}', b'{"batch":[', b'{"batch":[{"a":1}', b'{"batch":[{"a":1}]',
-        b'{"batch":[{"a":"b]}', b'{"batch":[{}],}', b'{"batch":[{}]}}', b'{"batch":[{}]} {"batch":[]}', b'{"batch":[{},]}',
-        b'{"batch":[{}{}]}', b'{"batch":[{}],"batch":[{}]}', b'{batch:[{}]}', b'{"batch" [{}]}', b'{"batch":[{}] "a":1}',
-        b'{"batch":[{}],"a"', b'{"batch":[{}],"context":"\xff"}', b'{"batch":[{}],"context":}', b"\xff\xfe",
+        b"", b"[]", b"{}", b'{"batch":{}}', b'{"batch":null}', b'{"batch":[', b'{"batch":[{"a":1}',
+        b'{"batch":[{"a":1}]', b'{"batch":[{"a":"b]}', b'{"batch":[{}],}', b'{"batch":[{}]}}',
+        b'{"batch":[{}]} {"batch":[]}', b'{"batch":[{},]}', b'{"batch":[{}{}]}', b'{"batch":[{}],"batch":[{}]}',
+        b'{batch:[{}]}', b'{"batch" [{}]}', b'{"batch":[{}] "a":1}', b'{"batch":[{}],"a"',
+        b'{"batch":[{}],"context":"\xff"}', b'{"batch":[{}],"context":}', b"\xff\xfe",
     ],
 )  # fmt: skip
 def test_a_body_that_cannot_be_taken_apart_is_400(body: bytes) -> None:
@@ -170,7 +173,9 @@ def test_write_keys_are_kept_nowhere() -> None:
     assert "canary" not in told
 
 
-@pytest.mark.parametrize("media", ["application/json; charset=utf-8", "text/plain", "", "application/vnd.api+json", "APPLICATION/JSON"])
+@pytest.mark.parametrize(
+    "media", ["application/json; charset=utf-8", "text/plain", "", "application/vnd.api+json", "APPLICATION/JSON"]
+)
 def test_content_types_that_clients_send(media: str) -> None:
     assert Collector().post("/v1/track", b"{}", content_type=media).status_code == 200
 

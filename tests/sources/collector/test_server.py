@@ -15,9 +15,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-
 from tests.sources.collector import kit
 from tests.sources.collector.kit import Collector, exchange, message
+
 from trialwise.sources.collector import Limits, protocol
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -226,7 +226,9 @@ def test_memory_stays_flat_under_bombs_giants_and_slow_clients() -> None:
             assert status(exchange(port, message(path, gigabyte, "Content-Encoding: gzip", "X-Sign: new"))) == 413
         for _ in range(3):
             exchange(port, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Endless: " + b"a" * 50_000_000)
-            head = b"POST /v1/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            head = (
+                b"POST /v1/batch HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+            )
             exchange(port, head + b"5f5e100\r\n" + b"a" * 100_000_000)
             exchange(port, message("/v1/batch", b"a" * 100_000_000))
         for _ in range(300):

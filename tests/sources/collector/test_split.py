@@ -23,7 +23,9 @@ def batches(draw: st.DrawFn) -> tuple[str, list[str]]:
     """(a batch as text, its calls as text), with white space wherever it may be."""
     calls = [json.dumps(value, ensure_ascii=draw(st.booleans())) for value in draw(st.lists(VALUES, max_size=5))]
     listed = "[" + draw(SPACES) + ",".join(draw(SPACES) + call + draw(SPACES) for call in calls) + "]"
-    parts = [f'"{name}":{json.dumps(value)}' for name, value in draw(st.dictionaries(NAMES, VALUES, max_size=3)).items()]
+    parts = [
+        f'"{name}":{json.dumps(value)}' for name, value in draw(st.dictionaries(NAMES, VALUES, max_size=3)).items()
+    ]
     parts.insert(draw(st.integers(0, len(parts))), '"batch"' + draw(SPACES) + ":" + draw(SPACES) + listed)
     inside = ",".join(draw(SPACES) + part + draw(SPACES) for part in parts)
     return draw(SPACES) + "{" + inside + "}" + draw(SPACES), calls
@@ -38,7 +40,7 @@ def test_calls_and_envelope_are_those_of_documents(drawn: tuple[str, list[str]])
     assert [(a, b, batch.envelope) for a, b in batch.calls] == list(unpack(text, "events"))
 
 
-@given(st.lists(VALUES, max_size=5), st.sampled_from(['{"a":tru}', "1.2.3", '{"a":1,}', '{"a" 1}', '{1:2}']))
+@given(st.lists(VALUES, max_size=5), st.sampled_from(['{"a":tru}', "1.2.3", '{"a":1,}', '{"a" 1}', "{1:2}"]))
 def test_a_broken_call_hides_none_of_the_others(values: list[object], broken: str) -> None:
     calls = [json.dumps(value) for value in values] + [broken]
     text = '{"batch":[' + ",".join(calls) + '],"sentAt":"now"}'

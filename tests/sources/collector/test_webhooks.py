@@ -6,8 +6,8 @@ import gzip
 import logging
 
 import pytest
-
 from tests.sources.collector.kit import NOW, Collector
+
 from trialwise.errors import DiskFull, Overloaded
 
 
@@ -28,7 +28,11 @@ def test_what_the_provider_sees_of_a_request() -> None:
     plain = Collector()
     plain.post("/webhooks/hook", b"one", x_sign="old")
     (seen,), (other,) = collector.hook.seen, plain.hook.seen
-    assert (seen.method, seen.url, seen.body) == ("POST", "https://t.example/base/webhooks/hook?secret=%2Fa%20b&x", b"one")
+    assert (seen.method, seen.url, seen.body) == (
+        "POST",
+        "https://t.example/base/webhooks/hook?secret=%2Fa%20b&x",
+        b"one",
+    )
     assert (seen.headers["x-sign"], seen.received_at) == ("old", NOW)
     assert other.url == "http://127.0.0.1:8484/webhooks/hook"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from trialwise.sources.collector.answer import Headers, Refusal
@@ -25,6 +26,11 @@ def token_of(headers: dict[bytes, bytes]) -> str | None:
     if credentials is None:
         plain = headers.get(b"x-api-key")
         return None if plain is None else _checked(plain.strip())
+    return _token_in(credentials)
+
+
+@lru_cache(1024)
+def _token_in(credentials: bytes) -> str | None:
     scheme, _, rest = credentials.strip().partition(b" ")
     scheme = scheme.lower()
     if scheme == b"basic":
@@ -53,10 +59,10 @@ def check_host(headers: dict[bytes, bytes], allowed: frozenset[str]) -> None:
     """Raises Refusal: 400 without a Host, 421 for a name the server does not answer to."""
     if ANY_HOST in allowed:
         return
-    host = headers.get(b"host", b"").decode("latin-1").strip().lower()
-    if not host:
+    name = _name(headers.get(b"host", b""))
+    if not name:
         raise Refusal(400, "no_host", "the request names no host")
-    if _name(host) not in allowed:
+    if name not in allowed:
         raise Refusal(
             421,
             "unknown_host",
@@ -70,10 +76,10 @@ def check_origin(headers: dict[bytes, bytes], authorize: Authorize, allowed: fro
     if not authorize(None, "ingest"):
         return
     try:
-        host = urlsplit(headers[b"origin"].decode("latin-1").lower()).netloc
+        name = _name(urlsplit(headers[b"origin"]).netloc)
     except ValueError:
-        host = ""
-    if not host or (_name(host) not in allowed and ANY_HOST not in allowed):
+        name = ""
+    if not name or (name not in allowed and ANY_HOST not in allowed):
         raise _unauthorized("pages of other sites need a key: 'trialwise keys create --scope ingest' makes one")
 
 
@@ -89,8 +95,10 @@ def preflight(headers: dict[bytes, bytes]) -> Headers:
     ]
 
 
-def _name(host: str) -> str:
-    """The host without its port."""
+@lru_cache(1024)
+def _name(value: bytes) -> str:
+    """The host without its port, in lower case."""
+    host = value.decode("latin-1").strip().lower()
     return host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
 
 

@@ -9,6 +9,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from trialwise.errors import StoreError
@@ -279,7 +280,12 @@ def _unexpected(route: _Route, error: Exception) -> Refusal:
 
 
 def _media(headers: dict[bytes, bytes]) -> bytes:
-    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    return _without_parameters(headers.get(b"content-type", b""))
+
+
+@lru_cache(256)
+def _without_parameters(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip().lower()
 
 
 def _unknown_media(expected: str) -> Refusal:

@@ -65,8 +65,11 @@ class Durable:
 
         future.add_done_callback(done)
         # `future` itself is never cancelled: whoever resolves it shall not find it so
-        async with asyncio.timeout(self._seconds):
+        late = loop.call_later(self._seconds, _expire, waiter)
+        try:
             await waiter
+        finally:
+            late.cancel()
         return None
 
     def _wake(self) -> None:
@@ -80,3 +83,8 @@ class Durable:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(error)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())

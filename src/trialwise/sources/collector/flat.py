@@ -111,7 +111,10 @@ def _check_count(found: int, limits: Limits) -> None:
 
 
 def _put(record: dict[str, Any], name: str, value: str) -> None:
-    """Set a form's field: `a[b]` inside `a`, `a[]` and repetitions as lists; a name that fits nowhere stays literal, a value beside inner keys goes under ""."""
+    """Set a form's field: `a[b]` inside `a`, `a[]` and repetitions as lists.
+
+    A name that fits nowhere stays literal; a value beside inner keys goes under "".
+    """
     head, bracket, rest = name.partition("[")
     parts = [head, *rest.removesuffix("]").split("][")] if head and bracket and name.endswith("]") else [name]
     is_list = len(parts) > 1 and parts[-1] == ""

@@ -112,7 +112,7 @@ def _events(limits: Limits) -> _Doc:
     several = {"type": "array", "maxItems": limits.calls, "items": {}}
     media: dict[str, _Doc] = {
         "application/json": {"anyOf": [{"type": "object"}, several]},
-        "application/x-ndjson": {"type": "array", "minItems": 1, "maxItems": limits.calls, "items": {"type": "object"}},
+        "application/x-ndjson": {**several, "contains": {"type": "object"}, "description": "a value a line"},
         "application/x-www-form-urlencoded": {
             "type": "object",
             "minProperties": 1,
@@ -156,7 +156,7 @@ def _webhook(provider: str, signed_by: str, max_bytes: int) -> _Doc:
         "post": {
             "summary": f"Webhook of {provider}",
             "description": f"{signed_by} At most {max_bytes:,} bytes. Needs TRIALWISE_WEBHOOK_{provider.upper()}.",
-            "requestBody": {"required": True, "content": {"*/*": {}}},
+            "requestBody": {"content": {"*/*": {}}},
             "responses": {"200": _response("Durable.", "Counted"), **_refusals((*_BODY, "404"), "Error")},
         },
         "get": {

@@ -31,10 +31,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head = 0  # bytes of the head the parser has told of
-        self._untold = 0  # bytes since the parser last told of anything
+        self._fed = 0  # bytes fed at a time
+        self._untold = 0  # bytes fed since the parser last told of an end of a head, or of a part of a body
         self._is_complete = False
         self._in_head = True
+        self._is_too_large = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,37 +50,33 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, then see what has become of the request."""
-        self._untold += len(data)
+        self._fed = len(data)
+        self._untold += self._fed
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._is_complete:
+            if self._deadline is not None:
+                self._disarm()
+        elif self.transport.is_closing():
             return
-        if self._untold > MAX_HEAD_BYTES:
+        elif self._untold > MAX_HEAD_BYTES:
             self._refuse(431, "the request's head is too large")
-        elif self._is_complete:
-            self._disarm()
         elif self._deadline is None:
             self._arm(HEAD_SECONDS if self._in_head else MESSAGE_SECONDS)
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
-        self._head = self._untold = 0
+        """A request's first byte; what else came with it is counted when the head is complete."""
+        self._untold = 0
         self._is_complete, self._in_head = False, True
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        """A part of the request line."""
-        self._tell(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer."""
-        self._tell(len(name) + len(value) + 4)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """The head is there: the body has time of its own."""
+        if self._untold + self._fed > MAX_HEAD_BYTES and self._head_bytes() > MAX_HEAD_BYTES:
+            self._is_too_large = True
+            raise _HeadTooLarge
         self._untold, self._in_head = 0, False
-        self._disarm()
+        if self._deadline is not None:
+            self._disarm()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -93,17 +90,14 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser refuses; also what `_tell` makes it refuse."""
-        if self._head > MAX_HEAD_BYTES:
+        """What the parser refuses, a head that is too large among it."""
+        if self._is_too_large:
             self._refuse(431, "the request's head is too large")
         else:
             super().send_400_response(msg)
 
-    def _tell(self, size: int) -> None:
-        self._untold = 0
-        self._head += size
-        if self._head > MAX_HEAD_BYTES:
-            raise _HeadTooLarge
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _arm(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self._is_late)
