@@ -12,8 +12,8 @@ WITH known AS (
   CROSS JOIN config.clock AS c
   WHERE s.known_at < c.known_at
 ),
-told AS (  -- trials that events tell about need no help from a snapshot's dates
-  SELECT DISTINCT subscription_id, trial_start_at FROM known WHERE kind = 'event' AND occurred_at < as_of AND trial_start_at IS NOT NULL
+told AS (  -- trials that events show need no help from a snapshot's dates; an event of later on names the trial and shows it not
+  SELECT DISTINCT subscription_id, trial_start_at FROM known WHERE kind = 'event' AND status = 'trialing' AND occurred_at < as_of AND trial_start_at IS NOT NULL
 ),
 dated AS (  -- the oldest snapshot that names a trial knows its first end best
   SELECT k.*, row_number() OVER (PARTITION BY k.subscription_id, k.trial_start_at ORDER BY k.known_at, k.load_order, k.record_id) AS place

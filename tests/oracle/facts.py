@@ -383,7 +383,9 @@ def _snapshot_versions(facts: Facts, obj: Json, cut: datetime, landed_at: dateti
     have = facts.versions.setdefault(name, [])
     full = _version(obj, landed_at, 1, name, "snapshot")
     if full.trial_start is not None and full.trial_start < cut:
-        is_told = any(v.history == "event" and v.trial_start == full.trial_start for v in have)
+        is_told = any(
+            v.history == "event" and v.status == "trialing" and v.trial_start == full.trial_start for v in have
+        )
         if not is_told:
             have.append(_dated(obj, full.trial_start, "trialing", cut))
     if full.ended_at is not None and full.ended_at < cut:
