@@ -86,6 +86,7 @@ def test_events_that_count_for_nothing_are_counted_the_most_first(store: Engine,
     for number in range(6):
         _event(store, 10 + number, f"Loose {number}", count=number + 1)
     _event(store, 20, "Viewed Home Page", count=9)
+    _event(store, 23, "Webhook: SendGrid Deferred", count=9)
     _event(store, 21, "Trial Started", role="trial_started")
     _event(store, 22, "Demo Requested")
     store.execute("INSERT INTO config.event_milestones VALUES (22, 'demo_requested')")

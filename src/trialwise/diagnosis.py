@@ -35,7 +35,8 @@ SELECT c.event_name, count(*) AS events
 FROM raw.events AS e
 JOIN config.event_catalogue AS c ON c.event_key = e.event_key
 LEFT JOIN config.event_milestones AS m ON m.event_key = e.event_key
-WHERE NOT c.is_value AND c.role IS NULL AND m.milestone IS NULL AND c.event_name NOT LIKE 'Viewed %'
+WHERE NOT c.is_value AND c.role IS NULL AND m.milestone IS NULL
+  AND c.event_name NOT LIKE 'Viewed %' AND c.event_name NOT LIKE 'Webhook: %'
 GROUP BY c.event_name
 ORDER BY events DESC, c.event_name
 """
