@@ -1,0 +1,1 @@
+"""Stories of a Stripe account, through the command line."""
