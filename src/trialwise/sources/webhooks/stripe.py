@@ -37,8 +37,8 @@ class Stripe:
             try:
                 # The SDK would ask the wall clock for the age; the time of arrival is asked below.
                 fits |= WebhookSignature.verify_header(request.body, signature, secret, tolerance=None)
-            except (SignatureVerificationError, UnicodeError):
-                continue
+            except (SignatureVerificationError, UnicodeError, TypeError):
+                continue  # bytes or a signature that are no text: the SDK raises what it comes upon
         if not fits:
             raise Refused("wrong_signature")
         if self.tolerance is not None:
