@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Import, LoadRange, Manifest
 from trialwise.landing.report import LoadReport
 from trialwise.landing.settings import LoadSettings
-from trialwise.landing.statements import create_raw, rows, run
+from trialwise.landing.statements import create_raw, own_tables, rows, run
 from trialwise.landing.translate import Translators
 
 if TYPE_CHECKING:
@@ -45,9 +46,12 @@ def load(
     with engine.transaction():
         create_raw(engine)
         stored = rows(engine, "loads")
-        rebuilt = _reason_to_rebuild(stored, manifest, settings)
+        shape = settings.fingerprint + manifest.drops
+        rebuilt = _reason_to_rebuild(stored, manifest, shape)
         if rebuilt is not None:
             run(engine, "empty")
+            for table in own_tables():
+                engine.execute(f"TRUNCATE raw.{table}")
             run(engine, "nobody")
             stored = []
         ranges = _ranges(stored, manifest, landed_at)
@@ -70,7 +74,7 @@ def pending(engine: Engine, landing: Landing) -> int:
     return sum(entry.records for entry in landing.manifest().after(stored[-1][2] if stored else 0))
 
 
-def _reason_to_rebuild(stored: Sequence[tuple[Any, ...]], manifest: Manifest, settings: LoadSettings) -> str | None:
+def _reason_to_rebuild(stored: Sequence[tuple[Any, ...]], manifest: Manifest, shape: str) -> str | None:
     """Why the tables must be filled anew, or None."""
     if stored and stored[-1][2] > manifest.last_segment:
         raise StoreError(
@@ -82,7 +86,9 @@ def _reason_to_rebuild(stored: Sequence[tuple[Any, ...]], manifest: Manifest, se
         return "the store's loads are not those of landing"
     if len(stored) < len(manifest.loads):
         return f"the store has {len(stored)} of {len(manifest.loads)} loads"
-    if stored and stored[-1][4] != settings.fingerprint:
+    if stored and stored[-1][4] != shape:
+        if manifest.drops and not stored[-1][4].endswith(manifest.drops):
+            return "records have been dropped, as [landing] keep_event_days asks"
         return "settings that shape the raw tables have changed"
     return None
 
@@ -104,7 +110,10 @@ def _load_range(
     taken: LoadRange,
     translators: Translators,
 ) -> LoadReport:
-    imports = manifest.between(taken.first_segment, taken.last_segment)
+    imports = [
+        replace(entry, segments=manifest.kept(entry))
+        for entry in manifest.between(taken.first_segment, taken.last_segment)
+    ]
     values: dict[str, Any] = {
         "load_id": taken.load_id,
         "landed_at": taken.landed_at,
@@ -114,7 +123,7 @@ def _load_range(
         "livemode": settings.livemode_text,
         "stripe_account": settings.stripe_account or "",
         "metadata_path": settings.metadata_path,
-        "declared": settings.fingerprint,
+        "declared": settings.fingerprint + manifest.drops,
     }
     _check_there(landing, imports)
     _prepare(engine, settings, imports)
@@ -126,14 +135,15 @@ def _load_range(
     run(engine, "judge_stripe_events")
     run(engine, "judge_stripe_objects")
     if rows(engine, "late_refusals")[0][0]:
-        frames.show(engine, landing, [segment for entry in imports for segment in entry.segments])
-        run(engine, "fill_raw_calls", values)
-        run(engine, "fill_raw_stripe", values)
+        for _ in frames.shown(engine, landing, [segment for entry in imports for segment in entry.segments]):
+            run(engine, "fill_raw_calls", values)
+            run(engine, "fill_raw_stripe", values)
     run(engine, "resolve_aliases")
     for step in (
         "add_users", "add_events", "add_accounts",
         "drop_replaced_events", "drop_replaced_identities", "drop_replaced_stripe",
         "insert_events", "insert_event_properties", "insert_identities", "insert_stripe",
+        *(f"into_{table}" for table in own_tables()),
         "insert_quarantine", "mark_retried",
     ):  # fmt: skip
         run(engine, step, values)
@@ -210,27 +220,32 @@ def _read(
         translator = translators.get(form)
         if source == "events" and translator is not None:
             for segment in segments:
-                frames.show(engine, landing, [segment])
-                translate.fill(engine, translator)
+                for _ in frames.shown(engine, landing, [segment]):
+                    translate.fill(engine, translator)
         chosen = dict(mapping)
-        frames.show(engine, landing, segments)
-        run(
-            engine,
-            "read_stripe" if source == "stripe" else "read_calls",
-            {
-                **values,
-                "format": form if translator is None else "segment",
-                "translated": translator is not None,
-                "readable": translator is not None or form in translate.PLAIN,
-                "fields": fields.paths(chosen),
-                "columns": fields.columns(chosen),
-            },
-        )
+        for _ in frames.shown(engine, landing, segments):
+            run(
+                engine,
+                "read_stripe" if source == "stripe" else "read_calls",
+                {
+                    **values,
+                    "format": form if translator is None else "segment",
+                    "translated": translator is not None,
+                    "readable": translator is not None or form in translate.PLAIN,
+                    "fields": fields.paths(chosen),
+                    "columns": fields.columns(chosen),
+                },
+            )
 
 
 def _check_there(landing: Landing, imports: Sequence[Import]) -> None:
     """Every segment has its file; one whose import was cut short by a crash gets its name now. Raises StoreError."""
-    paths = [landing.path(s.number) for entry in imports for s in entry.segments]
+    holders = landing.manifest().holders
+    paths = [
+        landing.compacted / holders[s.number] if s.number in holders else landing.path(s.number)
+        for entry in imports
+        for s in entry.segments
+    ]
     if not all(path.exists() for path in paths):
         landing.mend()
     for path in paths:

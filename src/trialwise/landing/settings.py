@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trialwise.landing.statements import own_tables, statement
+
 READING = 3
 """Another number where the loader itself tells records apart otherwise: older stores are then filled anew."""
 
@@ -37,6 +39,7 @@ class LoadSettings:
         parts = [READING, self.timezone, sorted(self.declared_events), self.account_metadata_key, self.livemode]
         if self.stripe_account is not None:
             parts.append(self.stripe_account)
+        parts += [statement(f"into_{table}") for table in own_tables()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property

@@ -23,6 +23,12 @@ def sql_folder() -> Path:
 
 
 @cache
+def own_tables() -> tuple[str, ...]:
+    """Raw tables of single sources: `sql/raw/<name>.sql` makes one, `sql/load/into_<name>.sql` fills it."""
+    return tuple(sorted(path.stem.removeprefix("into_") for path in (sql_folder() / "load").glob("into_*.sql")))
+
+
+@cache
 def statement(name: str) -> str:
     """The text of sql/load/<name>.sql."""
     return (sql_folder() / "load" / f"{name}.sql").read_text(encoding="utf-8")
