@@ -201,6 +201,7 @@ def init(
     source: Annotated[
         Path | None, typer.Option("--from", help="Events of yours; the mapping is proposed from them.", exists=True)
     ] = None,
+    form: Annotated[EventFormat | None, typer.Option("--format", help="Of that file; told by its content.")] = None,
     mapping: Annotated[list[str] | None, typer.Option("--map", help="ours=theirs, for flat files.")] = None,
     name: Annotated[str | None, typer.Option(help="What the company is called.")] = None,
 ) -> None:
@@ -214,12 +215,12 @@ def init(
         from trialwise.sources.mapping import parse_mapping
 
         pairs = parse_mapping(mapping or [])
-        guessed = proposed_mapping(source, pairs)
+        guessed = proposed_mapping(source, pairs) if form is None else {}
         if guessed:
             _say(f"{source.name}: columns taken by their names: {map_options(guessed)}")
         pairs |= guessed
-        options = f" {map_options(pairs)}" if pairs else ""
-        seen = seen_events(source, None, pairs)
+        options = "".join([f" --format {form}" if form else "", f" {map_options(pairs)}" if pairs else ""])
+        seen = seen_events(source, form, pairs)
         proposal = propose(seen)
         _say(f"{source.name}: {sum(item.events for item in seen):,} events under {len(seen)} names")
         _say(f"proposed: {len(proposal.value)} value events, roles {', '.join(proposal.roles) or 'none'}")

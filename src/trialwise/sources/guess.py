@@ -78,7 +78,7 @@ def refuse_format(source: FileSource, seen: Glimpse) -> None:
     if seen.format is not None and source.format == "auto":
         raise InputError(
             f"{source.name} looks like {_PRODUCTS[seen.format]}",
-            f"Import it with: trialwise import events {source.path} --format {seen.format}",
+            f"Say so with --format: trialwise import events {source.path} --format {seen.format}",
         )
 
 
