@@ -174,6 +174,7 @@ def test_pages_with_a_key_may_send_and_read_the_answer() -> None:
     refused = collector.post("/v1/t", b"{}", **sent)
     assert (taken.status_code, refused.status_code) == (200, 401)
     assert {answer.headers["access-control-allow-origin"] for answer in (taken, refused)} == {"*"}
+    assert refused.headers["access-control-expose-headers"] == "retry-after"
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/webhooks/hook"])

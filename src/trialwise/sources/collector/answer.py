@@ -21,6 +21,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 JSON = b"application/json"
 ANY_ORIGIN = (b"access-control-allow-origin", b"*")
 """Events may come from pages of any site: the key is what admits them, and no cookie is looked at."""
+_READABLE = (b"access-control-expose-headers", b"retry-after")  # Segment's browser client obeys it
 
 
 class Answer(NamedTuple):
@@ -73,7 +74,7 @@ class Refusal(Exception):
         """The response; `is_ingest`: one that Segment's clients read."""
         if is_ingest:
             told: dict[str, object] = {"success": False, "code": self.code, "message": self.message}
-            return Answer.json(self.status, told, [*self.headers, ANY_ORIGIN])
+            return Answer.json(self.status, told, [*self.headers, ANY_ORIGIN, _READABLE])
         return Answer.json(self.status, {"error": {"code": self.code, "message": self.message}}, self.headers)
 
 
