@@ -7,7 +7,6 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from urllib.parse import quote
@@ -19,6 +18,7 @@ from trialwise.config import HTTP_PREFIX
 from trialwise.connections import HttpSection, is_loopback
 from trialwise.errors import ConfigError, SourceError
 from trialwise.sources.backoff import Backoff, Transient, retry_after
+from trialwise.sources.http.answer import Answer, PageRefused
 from trialwise.sources.http.paging import Request
 
 MAX_BYTES = 64 << 20
@@ -30,23 +30,6 @@ _NO_PAGE = frozenset({400, 404, 409, 410, 416, 422})
 # They log addresses with their query and headers of redirects, where a secret may stand.
 for library in ("httpx", "httpcore"):
     logging.getLogger(library).setLevel(logging.WARNING)
-
-
-class PageRefused(SourceError):
-    """The API knows no such page: an address or cursor kept from an earlier pull has run out."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One page as it came.
-
-    url: where it came from, without secret; body: decompressed; link: the address of Link rel="next", absolute.
-    """
-
-    url: str
-    body: bytes
-    content_type: str
-    link: str | None
 
 
 class Client:

@@ -7,18 +7,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trialwise.clock import utc_now
 from trialwise.connections import HttpSection, steps
 from trialwise.errors import SourceError
-from trialwise.sources.http.client import Answer, Client, PageRefused
+from trialwise.sources.http.answer import Answer, PageRefused
 from trialwise.sources.http.paging import Request, first_request, next_request, param_of
 from trialwise.sources.http.path import find
 from trialwise.sources.http.records import is_lines, of_document, of_lines, text_of
 from trialwise.sources.http.since import Value, greatest, stepped_back
 from trialwise.sources.json_text import Unbalanced
 from trialwise.sources.piece import Piece
+
+if TYPE_CHECKING:
+    from trialwise.sources.http.client import Client
 
 
 @dataclass(frozen=True)
