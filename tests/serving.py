@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -92,6 +93,7 @@ def start(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> 
         env={**os.environ, **(env or {})},
     )
     served = Served("", process)
+    atexit.register(process.kill)  # whatever becomes of the test, nothing of it stays
     listens = threading.Event()
 
     def read() -> None:

@@ -53,6 +53,7 @@ def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
         Job("load", _every(seconds=schedule.load_seconds), _Load(), is_first=True),
         Job("refresh", _every(minutes=schedule.refresh_minutes), pipeline.refresh),
     ]
+    jobs.append(Job("compact", _daily(stripe.reconcile_hour, 37, config), pipeline.compact))
     if secrets.stripe_key:
         jobs += [
             Job("stripe poll", _every(minutes=stripe.poll_minutes), pipeline.import_stripe_api, is_first=True),
@@ -107,7 +108,8 @@ class Schedule:
 
     def stop(self) -> None:
         """Begin nothing more; what runs goes on."""
-        self._scheduler.shutdown(wait=False)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     def _run(self, job: Job) -> None:
         try:

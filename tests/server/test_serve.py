@@ -12,19 +12,11 @@ import pytest
 from tests.command import run
 from tests.serving import Served, event, serving, until
 
-CONFIG = """
-[schedule]
-load_seconds = 1
-refresh_minutes = 1440
-"""
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
-    run("init", folder)
-    with (folder / "trialwise.toml").open("a") as config:
-        config.write(CONFIG)
+    (folder / "trialwise.toml").write_text("[schedule]\nload_seconds = 1\nrefresh_minutes = 1440\n")
     return folder
 
 

@@ -61,15 +61,22 @@ class Children:
         """The process ids of those that live."""
         return tuple(child.process.pid for child in self._children if child.process is not None)
 
-    def start(self) -> None:
-        """Start all; returns when every one serves. Raises StartFailed when one cannot."""
+    def start(self, is_over: Callable[[], bool]) -> bool:
+        """Start all; whether every one serves, False when `is_over` came true meanwhile.
+
+        Raises StartFailed when one cannot.
+        """
         for thread in self._threads:
             thread.start()
-        for _ in self._children:
-            if not self._ready.acquire(timeout=START_SECONDS) or self._failed is not None:
-                raise self._failed or StartFailed(
-                    f"a collector did not start within {START_SECONDS:.0f} s", "See what it said above."
-                )
+        until = time.monotonic() + START_SECONDS
+        missing = len(self._children)
+        while missing and not is_over():
+            missing -= self._ready.acquire(timeout=0.2)
+            if self._failed is not None:
+                raise self._failed
+            if time.monotonic() >= until:
+                raise StartFailed(f"a collector did not start within {START_SECONDS:.0f} s", "See what it said above.")
+        return not missing
 
     def end(self) -> None:
         """Let all drain and end; returns when they have, at the latest when they were given time and were killed."""

@@ -63,11 +63,12 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
         commands = owner.serve(workspace.socket)
         schedule = Schedule(owner, jobs_of(workspace.config, secrets))
         try:
-            children.start()
-            schedule.start()
-            logs.say(f"listening on {binding.url_of(listening)}")
-            stop.wait(children)
+            if children.start(lambda: stop.is_asked):
+                schedule.start()
+                logs.say(f"listening on {binding.url_of(listening)}")
+                stop.wait(children)
         finally:
+            log.info("ending")
             listening.close()
             schedule.stop()
             owner.stop()
@@ -92,7 +93,8 @@ class _Stop:
     def wait(self, children: Children) -> None:
         """Until a signal comes."""
         self._children = children
-        self._asked.wait()
+        while not self._asked.wait(0.2):  # a library's handler may keep a signal from ending a longer wait
+            continue
 
     def signalled(self, *_: object) -> None:
         """As a signal handler."""
@@ -105,9 +107,10 @@ class _Stop:
 
 def _stop_by_signals() -> _Stop:
     stop = _Stop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup's choice stands
-            signal.signal(number, stop.signalled)
+    signal.signal(signal.SIGTERM, stop.signalled)
+    signal.signal(signal.SIGINT, stop.signalled)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's choice stands
+        signal.signal(signal.SIGHUP, stop.signalled)
     return stop
 
 
