@@ -16,6 +16,8 @@ import pytest
 
 from tests.command import run
 from tests.conftest import ROOT
+from tests.fakes.stripe import StripeFake
+from tests.fakes.stripe.server import Key
 from tests.sources.http.api import Api, serving
 from trialwise.config import parse_config
 
@@ -105,9 +107,21 @@ def admin() -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture
+def account(reader: Path) -> Iterator[StripeFake]:
+    """The reader's Stripe account, where the workspace 'acme' looks for it."""
+    with StripeFake() as fake:
+        fake.api.keys["rk_live_your_key"] = Key(livemode=True)
+        path = reader / "acme" / "trialwise.toml"
+        if path.exists():
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace("\n[stripe]\n", f'\n[stripe]\napi_base = "{fake.url}"\n'), encoding="utf-8")
+        yield fake
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if steps(page)], ids=lambda page: page.stem)
 def test_what_the_page_tells_its_reader_works_in_order(
-    page: Path, reader: Path, admin: Api, monkeypatch: pytest.MonkeyPatch
+    page: Path, reader: Path, admin: Api, account: StripeFake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = (reader / "trialwise.toml").read_text(encoding="utf-8")
     for kind, text in steps(page):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 CURSOR = "stripe"
 CHANNEL = Channel("stripe", "stripe", "stripe api")
 THIN_AT_ONCE = 50
+RECONCILE_WAITS = 600
+"""Seconds: the one of the night must not fall out because a poll is on its way."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -110,11 +112,11 @@ def import_api(
 ) -> StripeImported:
     """Read what is new into landing, load it, and fetch the objects of thin events that wait in quarantine.
 
-    Raises ConfigError for a key that is missing or another account's, SourceError when Stripe stays out of reach (what
-    was read by then is kept, and the next run goes on from there) or another process is at it, InputError for a `since`
-    that is no day.
+    A reconcile waits for another import to end, any other run does not. Raises ConfigError for a key that is missing
+    or another account's, SourceError when Stripe stays out of reach (what was read by then is kept, and the next run
+    goes on from there) or another process is at it, InputError for a `since` that is no day.
     """
-    with _alone(workspace):
+    with _alone(workspace, RECONCILE_WAITS if reconcile else 0, progress or _silent):
         pulled = _pull(workspace, since_of(since, workspace, now()), reconcile, progress, backoff, now)
         try:
             loaded = door.load(progress)
@@ -208,13 +210,20 @@ def _known(landing: Landing) -> Known:
 
 
 @contextmanager
-def _alone(workspace: Workspace) -> Iterator[None]:
-    """One import at a time; raises SourceError when another process is at it."""
-    try:
-        with claim(workspace.data / "claims" / "stripe.lock"):
-            yield
-    except Claimed as error:
-        raise SourceError(f"Stripe is being read by process {error.holder}", "Wait for it to end.") from None
+def _alone(workspace: Workspace, patience: int, report: Progress) -> Iterator[None]:
+    """One import at a time; raises SourceError when another one is still at it after so many seconds."""
+    with ExitStack() as held:
+        for waited in range(patience + 1):
+            try:
+                held.enter_context(claim(workspace.data / "claims" / "stripe.lock"))
+                break
+            except Claimed as error:
+                if waited == patience:
+                    said = f"Stripe is being read by process {error.holder}"
+                    raise SourceError(said, "Wait for it to end.") from None
+                report(f"waiting for process {error.holder}, which reads Stripe", 0, 0)
+                time.sleep(1)
+        yield
 
 
 def summary(done: StripeImported) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from trialwise.landing.journal import Arrival, Channel, Journal
 from trialwise.sources.backoff import Backoff
 from trialwise.sources.stripe.session import epoch
 from trialwise.sources.stripe.state import Gap, written
-from trialwise.workspace import Workspace
+from trialwise.workspace import Workspace, claim
 
 NOW = utc_now().replace(microsecond=0)
 
@@ -165,6 +166,25 @@ def test_two_imports_at_a_time_are_one_too_many(workspace: Workspace, double: Do
     double.before_answer = second
     pipeline.import_stripe_api(workspace)
     assert "Stripe is being read by process" in str(seen[0])
+
+
+def test_a_reconcile_waits_for_the_import_before_it(
+    workspace: Workspace, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.import_stripe_api(workspace)
+    waits: list[float] = []
+    with ExitStack() as other:
+        other.enter_context(claim(workspace.data / "claims" / "stripe.lock"))
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.close()
+
+        monkeypatch.setattr("trialwise.stripe_intake.time.sleep", wait)
+        done = pipeline.reconcile_stripe(workspace)
+    assert waits == [1, 1, 1]
+    assert done.state.last_reconciled_at is not None
 
 
 def test_what_was_landed_before_a_failure_is_loaded_and_counted_once(
