@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -44,5 +45,5 @@ def test_every_body_is_taken_apart_without_losing_anything(name: str, body: byte
     signed = SENDERS[name].sign(SENDERS[name].secrets[0], SENDERS[name].body, NOW)
     found = PROVIDERS[name].pieces(replace(signed, body=body))
     assert all(type(piece) is Piece for piece in found)
-    if not found:
-        assert body.decode().translate(str.maketrans("", "", "[] \n")) == "" or name == "mandrill"
+    if name != "mandrill":  # whose events stand in a field of the form
+        assert found or re.fullmatch(r"[\s\ufeff]*(\[\s*\][\s\ufeff]*)?", body.decode())
