@@ -845,6 +845,28 @@ def keys_revoke(
     _say(f"revoked {key.id}, '{key.name}' ({', '.join(key.scopes)}), ending in {key.last}")
 
 
+@app.command(epilog=_examples("trialwise compact", "trialwise compact -C acme"))
+def compact(folder: Folder = Path()) -> None:
+    """Put what was landed days ago into Parquet files, and drop events beyond [landing] keep_event_days."""
+    from trialwise.owner.asking import compact as run
+    from trialwise.progress import progress
+
+    with progress("compact") as report:
+        done = run(_workspace(folder), progress=report)
+    if done.dropped:
+        _say(f"dropped {done.dropped:,} product events for good ([landing] keep_event_days); next: trialwise refresh")
+    if done.damaged:
+        _say(f"{done.damaged:,} segments stay as they are: records in them are damaged (trialwise quarantine list)")
+    if done.segments:
+        share = done.bytes_before / max(done.bytes_after, 1)
+        _say(
+            f"compacted {done.records:,} records of {done.segments:,} segments: {done.bytes_before:,} bytes before, "
+            f"{done.bytes_after:,} after ({share:.1f} times less)"
+        )
+    else:
+        _say("nothing to compact: segments are, once they are loaded and older than [landing] compact_after_days")
+
+
 @app.command(epilog=_examples("trialwise lint", "trialwise lint -C acme"))
 def lint(folder: Folder = Path()) -> None:
     """Check the models, shipped and your own, against the rules they keep."""

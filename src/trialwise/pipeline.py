@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +21,9 @@ from trialwise.diagnosis import Finding, diagnose
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError, InputError, NotFoundError, StoreError, StoreLocked
 from trialwise.intake import Fetched, Pulled, Watched
-from trialwise.landing import durable, quarantine, seal
+from trialwise.landing import compact as compaction
+from trialwise.landing import durable, quarantine, retention, seal
+from trialwise.landing.compact import CompactReport
 from trialwise.landing.folder import Landing
 from trialwise.landing.load import load
 from trialwise.landing.rehearsal import rehearsal, rehearse
@@ -474,7 +476,8 @@ def _keep_calibration(workspace: Workspace, store: Engine) -> None:
 def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) -> str:
     """Names the results of a moment: another one when configuration, models or landed data are others."""
     digest = hashlib.sha256(workspace.config.model_dump_json().encode())
-    digest.update(repr((as_of, known_at, Landing(workspace.landing).manifest().last_segment)).encode())
+    known = Landing(workspace.landing).manifest()
+    digest.update(repr((as_of, known_at, known.last_segment, known.drops)).encode())
     for name, path in sorted(find_files(composition.roots(workspace.models)).items()):
         digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()[:24]
@@ -553,6 +556,37 @@ def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None)
         return Imported((receipt,), load_landed(workspace))
     except StoreLocked:
         return Imported((receipt,), None)
+
+
+def compact(workspace: Workspace, *, progress: Progress | None = None) -> CompactReport:
+    """Drop product events beyond [landing] keep_event_days, and put loaded segments older than compact_after_days
+    into Parquet files.
+
+    Where records are dropped the raw tables are filled anew without them; results follow at the next refresh. Raises
+    StoreLocked, StoreError when the disk fails: what was landed is still there then.
+    """
+    config = workspace.config
+    landing = Landing(workspace.landing)
+
+    def task(store: Engine, _filled: LoadReport) -> CompactReport:
+        _load(workspace, store, progress)
+        now = utc_now()
+        dropped = 0
+        if config.landing.keep_event_days is not None:
+            kept_since = now - timedelta(days=config.landing.keep_event_days)
+            dropped = retention.drop(landing, landed_before=kept_since, now=now)
+        if dropped:
+            _load(workspace, store, progress)
+        report = compaction.compact(
+            landing,
+            landed_before=now - timedelta(days=config.landing.compact_after_days),
+            now=now,
+            memory_limit=config.workspace.memory_limit,
+            progress=_step(progress, "compacting"),
+        )
+        return replace(report, dropped=dropped)
+
+    return _owning(workspace, task, progress)
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:

@@ -23,7 +23,7 @@ def collect(engine: Engine, landing: Landing) -> None:
     found: list[tuple[Any, ...]] = []
     for segment, records, frames, is_live in rows(engine, "read_counts"):
         lost = records - frames
-        broken = _as_many(lost, _broken(landing.path(segment), is_live)) if lost > 0 else []
+        broken = _found(engine, landing, segment, is_live, lost) if lost > 0 else []
         broken += [("missing_frame", f"the landing segment holds {frames} of {records} records", None, None, None)] * (
             lost - len(broken)
         )
@@ -38,6 +38,18 @@ def collect(engine: Engine, landing: Landing) -> None:
         "byte_offset": pl.Int64,
     }
     engine.append("damaged", pl.DataFrame(found, schema=schema, orient="row"))
+
+
+def _found(engine: Engine, landing: Landing, segment: int, is_live: bool, lost: int) -> list[_Damage]:
+    """What is left of the records that a segment lost."""
+    holder = landing.manifest().holders.get(segment)
+    if holder is None:
+        return _as_many(lost, _broken(landing.path(segment), is_live))
+    path = str(landing.compacted / holder)
+    return [
+        ("checksum", f"record {item} of {holder} is not what was written", None if raw is None else raw.encode(), n, o)
+        for item, n, o, raw in rows(engine, "changed_frames", {"path": path, "segment": segment})
+    ]
 
 
 def _as_many(lost: int, broken: list[tuple[int, bytes]]) -> list[_Damage]:

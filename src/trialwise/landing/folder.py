@@ -17,7 +17,7 @@ from trialwise.errors import DiskFull, InputError, StoreError
 from trialwise.landing import durable, manifest, seal
 from trialwise.landing.frame import Piece, frame, stamp
 from trialwise.landing.live import stem_of
-from trialwise.landing.manifest import Import, LoadRange, Manifest, Segment
+from trialwise.landing.manifest import Compacted, Dropped, Import, LoadRange, Manifest, Segment
 from trialwise.landing.report import ImportReceipt
 
 SEGMENT_BYTES = 128 << 20
@@ -72,8 +72,13 @@ class Landing:
         return manifest.read(self.folder)
 
     def path(self, segment: int) -> Path:
-        """Where a segment lies."""
+        """Where a segment lies, or lay before it was compacted."""
         return self.folder / f"{segment:06d}.ndjson"
+
+    @property
+    def compacted(self) -> Path:
+        """Where the Parquet files of compacted segments lie."""
+        return self.folder / "compacted"
 
     def land(
         self, source: Source, *, landed_at: datetime, progress: Callable[[int, int], None] | None = None
@@ -177,6 +182,11 @@ class Landing:
                 sealed.append(entry)
             durable.sync_folder(self.folder)
         return tuple(sealed)
+
+    def note(self, entry: Compacted | Dropped) -> None:
+        """Write down that segments were compacted, or dropped: from then on they are. Raises StoreError."""
+        with self._turn(), self._saying_what_failed():
+            manifest.append(self.folder, entry)
 
     def mend(self) -> None:
         """Finish what a process that was killed had begun; nothing to do is the rule."""

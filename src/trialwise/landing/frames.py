@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
-from trialwise.engines.duckdb import Engine
+from trialwise.engines.duckdb import Engine, EngineError, cause_of
+from trialwise.errors import StoreError
 from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Segment
 from trialwise.landing.statements import rows, run
 
 
-def show(engine: Engine, landing: Landing, segments: Iterable[Segment]) -> None:
-    """Make the temporary view `frames` what these segments hold: their frames that are whole, and no others."""
-    run(engine, "set_paths", {"paths": [str(landing.path(segment.number)) for segment in segments]})
-    run(engine, "frames_sealed")
+def shown(engine: Engine, landing: Landing, segments: Iterable[Segment]) -> Iterator[None]:
+    """Make the temporary view `frames` what these segments hold: their frames that are whole, and no others.
+
+    It does so in one step for those kept as lines, and in one for compacted ones: what is done with the view is done
+    once for each, inside a block of `reading`.
+    """
+    holders = landing.manifest().holders
+    numbers = [segment.number for segment in segments]
+    lines = [number for number in numbers if number not in holders]
+    held = [number for number in numbers if number in holders]
+    if lines:
+        run(engine, "set_paths", {"paths": [str(landing.path(number)) for number in lines]})
+        run(engine, "frames_sealed")
+        yield
+    if held:
+        files = sorted({str(landing.compacted / holders[number]) for number in held})
+        run(engine, "set_paths", {"paths": files})
+        run(engine, "set_segments", {"segments": held})
+        run(engine, "frames_compacted")
+        yield
+
+
+@contextmanager
+def reading(landing: Landing) -> Iterator[None]:
+    """A compacted file that turns out not to be readable is a StoreError that says what to do."""
+    try:
+        yield
+    except EngineError as error:
+        if str(landing.compacted) not in str(error):
+            raise
+        raise StoreError(
+            f"a file of compacted records is damaged: {cause_of(error)}", "Restore the landing folder from a backup."
+        ) from error
 
 
 def came_with(
@@ -22,6 +53,10 @@ def came_with(
 ) -> tuple[str | None, datetime | None]:
     """(the batch's words around a refused record, the instant it arrived at) of its frame; None for what it has not."""
     run(engine, "macros")
-    show(engine, landing, [segment])
-    found = rows(engine, "frame_of", {"quarantine_id": quarantine_id})
+    with reading(landing):
+        found = [
+            row
+            for _ in shown(engine, landing, [segment])
+            for row in rows(engine, "frame_of", {"quarantine_id": quarantine_id})
+        ]
     return (found[0][0], found[0][1]) if found else (None, None)

@@ -43,7 +43,7 @@ def load(
     Raises StoreError when store and landing do not belong together.
     """
     manifest = landing.manifest()
-    with engine.transaction():
+    with frames.reading(landing), engine.transaction():
         create_raw(engine)
         stored = rows(engine, "loads")
         shape = settings.fingerprint + manifest.drops

@@ -73,17 +73,62 @@ class LoadRange:
 
 
 @dataclass(frozen=True)
+class Compacted:
+    """Loaded segments whose records now lie in one Parquet file of landing/compacted; a later entry counts."""
+
+    file: str
+    segments: tuple[int, ...]
+    bytes: int
+    compacted_at: datetime
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Loaded segments whose records are gone for good, as [landing] keep_event_days asks."""
+
+    segments: tuple[int, ...]
+    dropped_at: datetime
+
+
+Entry = Import | LoadRange | Compacted | Dropped
+"""What a line of the file may say."""
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """Everything the file says; `ends` is the newest segment's number as of each import."""
+    """Everything the file says; `ends` is the newest segment's number as of each import.
+
+    holders: segment -> the Parquet file that holds it; dropped: segments that are gone for good.
+    """
 
     imports: tuple[Import, ...] = ()
     loads: tuple[LoadRange, ...] = ()
     ends: tuple[int, ...] = ()
+    holders: Mapping[int, str] = field(default_factory=dict)
+    dropped: frozenset[int] = frozenset()
 
     @property
     def last_segment(self) -> int:
         """Number of the newest segment, 0 before the first."""
         return self.ends[-1] if self.ends else 0
+
+    @property
+    def last_loaded(self) -> int:
+        """Number of the newest segment that a load took, 0 before the first."""
+        return max((load.last_segment for load in self.loads), default=0)
+
+    @property
+    def drops(self) -> str:
+        """Stands for everything dropped: another text when more is; empty when nothing is."""
+        if not self.dropped:
+            return ""
+        return checksum(json.dumps(sorted(self.dropped)).encode())
+
+    def kept(self, entry: Import) -> tuple[Segment, ...]:
+        """The segments of an import that have not been dropped."""
+        if self.dropped.isdisjoint(segment.number for segment in entry.segments):
+            return entry.segments
+        return tuple(segment for segment in entry.segments if segment.number not in self.dropped)
 
     def after(self, segment: int) -> tuple[Import, ...]:
         """The imports that lie behind a segment number."""
@@ -165,19 +210,31 @@ def _with(said: Manifest, path: Path, first: int, lines: list[bytes]) -> Manifes
     imports: list[Import] = []
     loads: list[LoadRange] = []
     ends: list[int] = []
+    holders: dict[int, str] = {}
+    dropped: list[int] = []
     end = said.last_segment
     for number, line in enumerate(lines, first):
         entry = _parse(path, number, line)
         if "load" in entry:
             loads.append(_load_range(entry["load"]))
+        elif "compacted" in entry:
+            holders.update(dict.fromkeys(_numbers(entry["compacted"]["segments"]), entry["compacted"]["file"]))
+        elif "dropped" in entry:
+            dropped += _numbers(entry["dropped"]["segments"])
         else:
             imports.append(_import(entry["import"]))
             end = max([end, *(segment.number for segment in imports[-1].segments)])
             ends.append(end)
-    return Manifest(said.imports + tuple(imports), said.loads + tuple(loads), said.ends + tuple(ends))
+    return Manifest(
+        said.imports + tuple(imports),
+        said.loads + tuple(loads),
+        said.ends + tuple(ends),
+        {**said.holders, **holders} if holders else said.holders,
+        said.dropped | frozenset(dropped) if dropped else said.dropped,
+    )
 
 
-def append(folder: Path, entry: Import | LoadRange) -> None:
+def append(folder: Path, entry: Entry) -> None:
     """Add one line and wait until it is on disk; an unfinished last line is cut off first.
 
     When this raises (OSError) the line is taken back.
@@ -213,7 +270,33 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return entry
 
 
-def _entry(entry: Import | LoadRange) -> dict[str, Any]:
+def _ranges(numbers: tuple[int, ...]) -> list[list[int]]:
+    """[[first, last], ...] of segment numbers, both ends inclusive."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return found
+
+
+def _numbers(ranges: list[list[int]]) -> list[int]:
+    return [number for first, last in ranges for number in range(first, last + 1)]
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    if isinstance(entry, Compacted):
+        return {
+            "compacted": {
+                "file": entry.file,
+                "segments": _ranges(entry.segments),
+                "bytes": entry.bytes,
+                "compacted_at": entry.compacted_at.isoformat(),
+            }
+        }
+    if isinstance(entry, Dropped):
+        return {"dropped": {"segments": _ranges(entry.segments), "dropped_at": entry.dropped_at.isoformat()}}
     if isinstance(entry, LoadRange):
         return {
             "load": {

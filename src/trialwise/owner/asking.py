@@ -16,9 +16,11 @@ from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
 from trialwise.intake import Fetched, Pulled, Watched
+from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
 from trialwise.owner import wire
 from trialwise.owner.operations import (
+    COMPACT,
     DOCTOR,
     LOAD,
     QUARANTINE_LIST,
@@ -136,6 +138,11 @@ def quarantined_record(workspace: Workspace, quarantine_id: str) -> Quarantined:
 def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None) -> Imported:
     """As pipeline.retry_record."""
     return carry_out(QUARANTINE_RETRY, workspace, Record(quarantine_id, mended), None)
+
+
+def compact(workspace: Workspace, *, progress: Progress | None = None) -> CompactReport:
+    """As pipeline.compact."""
+    return carry_out(COMPACT, workspace, Nothing(), progress)
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from trialwise import pipeline
 from trialwise.diagnosis import Finding
+from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import LoadReport
 from trialwise.pipeline import Imported, Progress, Refreshed
@@ -90,6 +91,10 @@ def _retry(workspace: Workspace, asked: Record, _progress: Progress | None) -> I
     return pipeline.retry_record(workspace, asked.quarantine_id, asked.mended)
 
 
+def _compact(workspace: Workspace, _asked: Nothing, progress: Progress | None) -> CompactReport:
+    return pipeline.compact(workspace, progress=progress)
+
+
 def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -> list[Finding]:
     return pipeline.diagnosis(workspace)
 
@@ -105,9 +110,10 @@ QUARANTINE_SHOW = Operation("quarantine show", Record, Quarantined, _show, _AGAI
 QUARANTINE_RETRY = Operation(
     "quarantine retry", Record, Imported, _retry, "See 'trialwise quarantine list --all': a record is landed once."
 )
+COMPACT = Operation("compact", Nothing, CompactReport, _compact, "Nothing is lost. Run the command again.")
 DOCTOR = Operation("doctor", Nothing, list[Finding], _doctor, _AGAIN)
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {
     operation.name: operation
-    for operation in (REFRESH, RESULTS, LOAD, QUARANTINE_LIST, QUARANTINE_SHOW, QUARANTINE_RETRY, DOCTOR)
+    for operation in (REFRESH, RESULTS, LOAD, QUARANTINE_LIST, QUARANTINE_SHOW, QUARANTINE_RETRY, COMPACT, DOCTOR)
 }

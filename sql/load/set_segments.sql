@@ -1,0 +1,2 @@
+-- Which segments of compacted files `frames` shows.
+SET VARIABLE segments = CAST($segments AS INTEGER[])

@@ -1,0 +1,224 @@
+"""Loaded segments become Parquet: the same records, byte for byte, in a fraction of the room.
+
+compacted/000001-000042.parquet   the frames of these segments, each with its checksum
+compacted/.000001-000042.parquet.open   one that is being written
+
+A file is written, read back and counted, synced and named before the manifest says that it holds its segments, and
+only then their NDJSON goes. Whatever a crash leaves is removed by the next run: the manifest decides what counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from trialwise.engines.duckdb import Engine, EngineError, connect
+from trialwise.errors import DiskFull, StoreError
+from trialwise.landing import durable
+from trialwise.landing.folder import Landing
+from trialwise.landing.manifest import Compacted, Manifest, Segment
+from trialwise.landing.statements import rows, run
+
+FILE_BYTES = 512 << 20  # of NDJSON that go into one Parquet file
+GROUP_BYTES = 32 << 20  # of records in one row group: what is held in memory at a time
+Progress = Callable[[int, int], None]
+"""Called with (bytes of NDJSON done, bytes of all)."""
+
+
+@dataclass(frozen=True)
+class CompactReport:
+    """What a run did: segments compacted into files, and the room they took before and take now.
+
+    damaged: segments left as they are because not all of their records are whole. dropped: records dropped for good.
+    """
+
+    segments: int = 0
+    records: int = 0
+    files: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+    damaged: int = 0
+    dropped: int = 0
+
+
+def compact(
+    landing: Landing,
+    *,
+    landed_before: datetime,
+    now: datetime,
+    memory_limit: str | None = None,
+    progress: Progress | None = None,
+) -> CompactReport:
+    """Compact what was landed before an instant and has been loaded, and remove what nothing needs any more.
+
+    Both instants are UTC without zone. For the process that owns the store: nobody may load meanwhile, everybody may
+    land. Raises DiskFull when there is no room, StoreError when the disk fails: everything is still there then.
+    """
+    folder = landing.compacted
+    engine = connect(memory_limit=memory_limit)
+    try:
+        run(engine, "macros")
+        durable.make_folder(folder)
+        tidy(landing, engine, now)
+        segments = _due(landing, landed_before)
+        total = sum(segment.bytes for segment in segments)
+        report = CompactReport()
+        done = 0
+        for batch in _batches(segments):
+            report = _add(report, batch, _write(landing, engine, batch, now))
+            done += sum(segment.bytes for segment in batch)
+            if progress is not None:
+                progress(done, total)
+        return report
+    except OSError as error:
+        kind = DiskFull if error.errno in durable.NO_ROOM else StoreError
+        raise kind(f"{folder} cannot be written: {error}", "Make room or mend the disk; nothing is lost.") from error
+    except EngineError as error:
+        raise StoreError(
+            f"{folder} cannot be written: {error}", "Make room or mend the disk; nothing is lost."
+        ) from error
+    finally:
+        engine.close()
+
+
+def tidy(landing: Landing, engine: Engine, now: datetime) -> None:
+    """Remove what a run before left half done, and the records of dropped segments wherever they lie."""
+    known = landing.manifest()
+    held: dict[str, list[int]] = {}
+    for number, name in known.holders.items():
+        held.setdefault(name, []).append(number)
+    for name, numbers in held.items():
+        left = [number for number in numbers if number not in known.dropped]
+        path = landing.compacted / name
+        if left and len(left) < len(numbers) and path.exists():
+            run(engine, "set_paths", {"paths": [str(path)]})
+            run(engine, "set_segments", {"segments": left})
+            run(engine, "compact_again")
+            records = _records(known, left)
+            _keep(landing, engine, records, path.stat().st_size, now)
+    _remove_unneeded(landing)
+
+
+def _remove_unneeded(landing: Landing) -> None:
+    """What the manifest does not count on: files without a segment, segments that lie in a file or are dropped."""
+    known = landing.manifest()
+    needed = {name for number, name in known.holders.items() if number not in known.dropped}
+    there = {path.name for path in landing.compacted.iterdir()}
+    for name in there - needed:
+        (landing.compacted / name).unlink()
+    for path in landing.folder.glob("*.ndjson"):
+        number = int(path.stem) if path.stem.isdigit() else 0
+        if number in known.dropped or known.holders.get(number) in there & needed:
+            path.unlink()
+    durable.sync_folder(landing.compacted)
+    durable.sync_folder(landing.folder)
+
+
+def _due(landing: Landing, landed_before: datetime) -> list[Segment]:
+    """Segments to compact, the oldest first."""
+    known = landing.manifest()
+    return [
+        segment
+        for entry in known.imports
+        if entry.landed_at < landed_before
+        for segment in known.kept(entry)
+        if segment.number <= known.last_loaded
+        and segment.number not in known.holders
+        and landing.path(segment.number).exists()
+    ]
+
+
+def _batches(segments: Iterable[Segment]) -> Iterable[list[Segment]]:
+    """Segments that go into one file each."""
+    batch: list[Segment] = []
+    for segment in segments:
+        if batch and sum(one.bytes for one in batch) + segment.bytes > FILE_BYTES:
+            yield batch
+            batch = []
+        batch.append(segment)
+    if batch:
+        yield batch
+
+
+def _write(landing: Landing, engine: Engine, batch: Sequence[Segment], now: datetime) -> Compacted | None:
+    """One file of these segments, without those that are damaged; None when none is whole."""
+    run(engine, "set_paths", {"paths": [str(landing.path(segment.number)) for segment in batch]})
+    run(engine, "compact")
+    kept = _keep(landing, engine, {one.number: one.records for one in batch}, sum(one.bytes for one in batch), now)
+    if isinstance(kept, Compacted):
+        return kept
+    whole = [segment for segment in batch if segment.number in kept]
+    return _write(landing, engine, whole, now) if whole else None
+
+
+def _keep(
+    landing: Landing, engine: Engine, records: dict[int, int], size: int, now: datetime
+) -> Compacted | frozenset[int]:
+    """Write the view `compacting` to a file that holds the segments of `records` (number -> records) from then on.
+
+    Where the file, read back, has not every record of every segment, nothing is kept, and the segments that are whole
+    come back. size: about how many bytes of records there are.
+    """
+    path = _free_path(landing.compacted, min(records), max(records))
+    unfinished = path.with_name(f".{path.name}.open")
+    count = max(sum(records.values()), 1)
+    group = max(2_048, min(100_000, GROUP_BYTES * count // max(size, 1)))
+    engine.write_parquet("compacting", unfinished, rows_per_group=group)
+    found = dict(rows(engine, "compacted_counts", {"path": str(unfinished)}))
+    whole = frozenset(number for number, records_of in records.items() if found.get(number, 0) == records_of)
+    if len(whole) < len(records):
+        unfinished.unlink()
+        return whole
+    _sync(unfinished)
+    unfinished.rename(path)
+    durable.sync_folder(path.parent)
+    entry = Compacted(path.name, tuple(sorted(records)), path.stat().st_size, now)
+    landing.note(entry)
+    for number in entry.segments:
+        landing.path(number).unlink(missing_ok=True)
+    durable.sync_folder(landing.folder)
+    return entry
+
+
+def _records(known: Manifest, numbers: Iterable[int]) -> dict[int, int]:
+    wanted = set(numbers)
+    return {
+        segment.number: segment.records
+        for entry in known.imports
+        for segment in entry.segments
+        if segment.number in wanted
+    }
+
+
+def _free_path(folder: Path, first: int, last: int) -> Path:
+    """A name that no file has: one that is rewritten keeps its own until the manifest names the other."""
+    path = folder / f"{first:06d}-{last:06d}.parquet"
+    turn = 1
+    while path.exists():
+        turn += 1
+        path = folder / f"{first:06d}-{last:06d}.{turn}.parquet"
+    return path
+
+
+def _add(report: CompactReport, batch: Sequence[Segment], kept: Compacted | None) -> CompactReport:
+    held = [segment for segment in batch if kept is not None and segment.number in kept.segments]
+    return CompactReport(
+        report.segments + len(held),
+        report.records + sum(segment.records for segment in held),
+        report.files + (kept is not None),
+        report.bytes_before + sum(segment.bytes for segment in held),
+        report.bytes_after + (0 if kept is None else kept.bytes),
+        report.damaged + len(batch) - len(held),
+        report.dropped,
+    )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
