@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable
 from datetime import datetime
@@ -104,3 +105,29 @@ def test_a_file_imported_as_it_comes_says_which_option_reads_it(
     source = open_file(path)
     with pytest.raises(InputError, match=f"--format {name.partition('_')[0]}"):
         refuse_format(source, glimpse(source))
+
+
+@pytest.mark.parametrize(
+    ("table", "mapping"),
+    [
+        ("mailchimp_tables/campaign_recipient_activity.csv", ("action", "member_id", "timestamp")),
+        ("mailchimp_tables/automation_recipient_activity.csv", ("action", "member_id", "timestamp")),
+        ("hubspot_tables/email_event_data.csv", ("type", "recipient", "created")),
+        ("hubspot_tables/contact_property_history_data.csv", ("source", "contact_id", "timestamp")),
+    ],
+)
+def test_history_of_e_mail_as_a_warehouse_keeps_it(
+    doors: Doors, shared_data: Path, table: str, mapping: tuple[str, str, str]
+) -> None:
+    """Flat files with a mapping: every row is an event of its person at its instant, known from then on."""
+    event, user, timestamp = mapping
+    with (shared_data / table).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    complete = [row for row in rows if row[event] and row[user] and row[timestamp]]
+    assert len(complete) > 5
+    named = {"event": event, "user_id": user, "timestamp": timestamp}
+    report = take(doors, shared_data / table, "flat", named)
+    assert (report.received, report.loaded, report.quarantined) == (len(rows), len(complete), len(rows) - len(complete))
+    expected = [(row[event], row[user], datetime.fromisoformat(row[timestamp])) for row in complete]
+    found = [(name, who, at) for name, _, who, at, known in people(doors) if at == known]
+    assert sorted(found) == sorted(expected)
