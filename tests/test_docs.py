@@ -89,6 +89,7 @@ def reader(company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reque
         "at,when,action,person,who,company\n2026-03-01T10:00:00Z,2026-03-01T10:00:00Z,Report Built,u1,u1,acme\n",
         encoding="utf-8",
     )
+    (tmp_path / "mail.csv").write_text("action,member_id,at\nopen,u1,2026-03-01 10:00:00\n", encoding="utf-8")
     for name, records in EXPORTS.items():
         data = "".join(json.dumps(record) + "\n" for record in records).encode()
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
