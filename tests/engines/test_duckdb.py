@@ -61,6 +61,12 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         connect(path, read_only=True)
 
 
+def test_a_long_query_writes_nothing_to_stdout() -> None:
+    engine = connect()
+    assert engine.rows("SELECT current_setting('enable_progress_bar')") == [(False,)]
+    assert engine.cursor().rows("SELECT current_setting('enable_progress_bar')") == [(False,)]
+
+
 def test_limits_are_taken_over(tmp_path: Path) -> None:
     engine = connect(tmp_path / "x.duckdb", memory_limit="512MiB", threads=1)
     assert engine.rows("SELECT current_setting('memory_limit'), current_setting('threads')") == [("512.0 MiB", 1)]

@@ -231,6 +231,7 @@ def connect(
     locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
     if not locked:  # a file that this process has open already comes back as it was opened first
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")  # it would write to stdout, which carries data alone
         if not external_access:
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
