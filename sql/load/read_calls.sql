@@ -52,8 +52,8 @@ timed AS (
   FROM shaped
 ),
 clocked AS (
-  -- the timestamp of a call that its client sent to us is that client's; in a file Segment has corrected it already
-  SELECT *, coalesce(original_at, CASE WHEN arrived_at IS NOT NULL AND sent_at IS NOT NULL THEN stamped_at END) AS client_at FROM timed
+  -- the timestamp of a call as its client sent it is that client's; where Segment received it, Segment has corrected it
+  SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND sent_at IS NOT NULL THEN stamped_at END) AS client_at FROM timed
 ),
 placed AS (
   SELECT t.*, s.import_no,
