@@ -352,15 +352,14 @@ def test_an_edited_configuration_counts_for_the_next_command(
 ) -> None:
     monkeypatch.setattr(pipeline, "diagnosis", lambda held: [Finding("ok", "zone", held.config.workspace.timezone)])
     path = workspace.folder / "trialwise.toml"
-    text = path.read_text()
     assert asking.diagnosis(workspace)[0].found == "UTC"
-    path.write_text(text.replace('timezone = "UTC"', 'timezone = "Asia/Tokyo"'))
+    path.write_text('[workspace]\ntimezone = "Asia/Tokyo"\n')
     assert asking.diagnosis(workspace)[0].found == "Asia/Tokyo"
-    path.write_text(text.replace("[workspace]", '[workspace]\ndata = "elsewhere"'))
+    path.write_text('[workspace]\ndata = "elsewhere"\n')
     with pytest.raises(ConfigError, match="elsewhere") as told:
         asking.diagnosis(workspace)
     assert told.value.hint == "Restart the server."
-    path.write_text(text + "\nnonsense = 1\n")
+    path.write_text("nonsense = 1\n")
     with pytest.raises(ConfigError, match="nonsense"):
         asking.diagnosis(workspace)
 

@@ -52,8 +52,8 @@ def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
     jobs = [
         Job("load", _every(seconds=schedule.load_seconds), _Load(), is_first=True),
         Job("refresh", _every(minutes=schedule.refresh_minutes), pipeline.refresh),
+        Job("compact", _daily(stripe.reconcile_hour, 37, config), pipeline.compact),
     ]
-    jobs.append(Job("compact", _daily(stripe.reconcile_hour, 37, config), pipeline.compact))
     if secrets.stripe_key:
         jobs += [
             Job("stripe poll", _every(minutes=stripe.poll_minutes), pipeline.import_stripe_api, is_first=True),

@@ -73,7 +73,6 @@ class Owner:
         result, failure = None, None
         try:
             result = task(self.workspace())
-            failure = next(iter(getattr(result, "failures", ())), None)  # of one source among several
         except TrialwiseError as error:
             failure = error
             raise

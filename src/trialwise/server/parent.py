@@ -34,6 +34,8 @@ STORE_SECONDS = 10.0
 """How long a command that owns the store may take to let go of it when a server starts."""
 LAST_WORK_SECONDS = 20.0
 """How long work that runs when the end comes may take to be finished; after that it is dropped, as by a crash."""
+OFTEN = ("load", "watch", "pull", "stripe poll")
+"""Work that is done all the time: worth a line when it brought something, took long, or went wrong before."""
 log = structlog.get_logger("trialwise.server")
 
 
@@ -158,13 +160,15 @@ class _Teller:
     def worked(self, name: str, seconds: float, error: TrialwiseError | None, result: Any) -> None:
         """After a piece of work; see owner.service.Report."""
         loaded = result if isinstance(result, LoadReport) else getattr(result, "loaded", None)
+        counts = (
+            {"received": loaded.received, "quarantined": loaded.quarantined} if isinstance(loaded, LoadReport) else {}
+        )
         if isinstance(error, InputError | NotFoundError):
             log.info("command refused", work=name, error=error.message)  # the asker's mistake, not the owner's
             return
         if error is not None:
             log.error("work failed", work=name, seconds=round(seconds, 3), error=str(error))
-        elif name != "load" or loaded:
-            counts = {} if loaded is None else {"received": loaded.received, "quarantined": loaded.quarantined}
+        elif not name.startswith(OFTEN) or counts.get("received") or seconds > 1 or name in self._state.failing:
             log.info("work done", work=name, seconds=round(seconds, 3), **counts)
         now = utc_now()
         with self._mutex:
