@@ -164,7 +164,7 @@ def _api(workspace: Workspace, key: Key, report: Progress, backoff: Backoff | No
     from trialwise.sources.stripe.api import TRIES, Api
 
     def wait(seconds: float) -> None:
-        report(f"Stripe asks for patience: going on in {seconds:.0f} s", 0, 0)
+        report(f"no good answer from Stripe, asking again in {seconds:.0f} s", 0, 0)
         time.sleep(seconds)
 
     return Api(key, workspace.config.stripe.api_base, backoff=backoff or replace(TRIES, sleep=wait), now=now)
@@ -177,6 +177,7 @@ def _follow_thin_events(
     waiting = door.quarantined("thin_event")
     if not waiting.height:
         return 0
+    from trialwise.sources.stripe.api import NotReadable
     from trialwise.sources.stripe.thin import LeadsNowhere, fetch, related
 
     landing = Landing(workspace.landing)
@@ -192,6 +193,8 @@ def _follow_thin_events(
                 about = related(door.record(name).raw or b"")
                 if about.path not in fetched:
                     fetched[about.path] = fetch(api, about, account)
+            except NotReadable:
+                continue  # the permission may come
             except LeadsNowhere as reason:
                 with known.change():
                     known.note_nowhere(name, str(reason))

@@ -91,6 +91,8 @@ class Double:
             if "account" in self.forbidden:
                 return _refused(self.forbidden["account"])
             return 200, {"id": self.account, "object": "account"}
+        if seen.path == "/v1/subscription_items":
+            return self._page(self.inner[seen.query["subscription"][0]], seen)
         if seen.path in _BY_PATH:
             name = _BY_PATH[seen.path]
             if name in self.forbidden:

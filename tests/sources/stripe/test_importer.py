@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from tests.sources.stripe.conftest import NOW, Bench
+from tests.sources.stripe.double import Fault, Seen
 
 from trialwise.errors import ConfigError, SourceError
 from trialwise.sources.stripe.kinds import KINDS
@@ -233,6 +235,37 @@ def test_invoice_lines_beyond_the_first_page_are_put_into_their_invoice(bench: B
     assert bench.double.paths("/v1/invoices/") == []
 
 
+def test_items_of_a_subscription_beyond_the_first_page_are_put_into_it(bench: Bench) -> None:
+    items = [{"id": f"si_{number:02}", "object": "subscription_item"} for number in range(18)]
+    bench.double.inner["sub_1"] = items
+    shown = {"object": "list", "has_more": True, "data": items[:10], "total_count": 18}
+    bench.double.add("subscription", "sub_1", items=shown)
+    bench.run()
+    assert bench.records[-1]["items"] == {**shown, "has_more": False, "data": items}
+
+
+def test_an_invoice_that_is_gone_before_its_lines_are_read_stays_as_it_came(bench: Bench) -> None:
+    shown = {"object": "list", "data": [{"id": "il_1"}], "has_more": True}
+    bench.double.add("invoice", "in_1", lines=shown)
+    answer = bench.double.answer
+
+    def gone(seen: Seen) -> tuple[int, Any]:
+        if seen.path == "/v1/invoices/in_1/lines":
+            return 404, {"error": {"code": "resource_missing", "param": "id"}}
+        return answer(seen)
+
+    bench.double.answer = gone
+    bench.run()
+    assert bench.records[-1]["lines"] == shown
+
+
+def test_what_is_no_stripe_is_told(bench: Bench) -> None:
+    bench.double.answer = lambda seen: (404, {"error": {"message": "not here"}})
+    with pytest.raises(SourceError, match="none of Stripe's lists"):
+        bench.run()
+    assert bench.state.last_reconciled_at is None
+
+
 def test_a_type_the_key_may_not_read_is_named_and_the_rest_goes_on(bench: Bench) -> None:
     bench.double.forbidden = {"setup_intent": "rak_setup_intent_read", "account": "rak_accounts_kyc_basic_read"}
     bench.double.add("checkout.session", "cs_1")
@@ -297,8 +330,6 @@ def test_an_outage_the_events_list_covers_is_no_gap(bench: Bench, days: float) -
 
 
 def test_a_poll_that_waits_too_long_gives_up_and_says_what_was_kept(bench: Bench) -> None:
-    from tests.sources.stripe.double import Fault
-
     bench.double.event("evt_1", ago(days=1))
     bench.double.add("customer", "cus_1")
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.sources.stripe.conftest import KEY, Bench
 
-from trialwise.sources.stripe.api import Api
+from trialwise.sources.stripe.api import Api, Missing
 from trialwise.sources.stripe.key import read_key
 from trialwise.sources.stripe.thin import LeadsNowhere, fetch, related
 
@@ -60,5 +60,9 @@ def test_another_accounts_object_and_one_that_is_gone_lead_nowhere(bench: Bench)
     api = Api(read_key(KEY, "any"), bench.double.base)
     with pytest.raises(LeadsNowhere, match="acct_other"):
         fetch(api, related(thin("/v1/customers/cus_1", context="acct_other")), "acct_home")
+    with pytest.raises(Missing):
+        api.one("/v1/customers/cus_1")
+    bench.double.add("customer", "cus_2")
+    assert b"cus_2" in fetch(api, related(thin("/v1/customers/cus_2", context="acct_home")), None)
     with pytest.raises(LeadsNowhere, match="gone"):
         fetch(api, related(thin("/v1/customers/cus_1")), "acct_home")

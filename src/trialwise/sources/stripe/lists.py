@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
+from trialwise.errors import SourceError
 from trialwise.sources.json_text import elements, members, skip_space
 from trialwise.sources.stripe.api import Api, Missing, NotReadable, Record
 from trialwise.sources.stripe.kinds import KINDS, Kind
@@ -25,6 +26,7 @@ def read_lists(session: Session) -> None:
     by one: Stripe answers {id, deleted: true} for a deleted customer.
     """
     _begin(session)
+    absent = 0
     for kind in KINDS:
         current = session.state.round
         if current is None or kind.name in current.done:
@@ -36,6 +38,9 @@ def read_lists(session: Session) -> None:
             session.readable(kind.name)
         except (NotReadable, Missing) as error:
             session.unreadable(kind.name, error)
+            absent += isinstance(error, Missing)
+        if absent == len(KINDS):
+            raise SourceError("what answers there has none of Stripe's lists", "Check [stripe] api_base.")
         session.put(round=replace(current, done=(*current.done, kind.name), current=None, after=()))
     if session.state.round is not None:
         session.state = session.state.reconciled(session.state.round.began_at)

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from trialwise.sources.stripe.api import Api, Missing, NotReadable
+from trialwise.sources.stripe.api import Api, Missing
 
 _PATH = re.compile(r"/v[12]/[A-Za-z0-9_]+(/[A-Za-z0-9_.-]+)+")
 
@@ -43,12 +43,13 @@ def related(event: bytes) -> Related:
 
 
 def fetch(api: Api, about: Related, account: str | None) -> bytes:
-    """The object as Stripe sends it; raises LeadsNowhere, and SourceError as the API does."""
-    if about.context is not None and about.context != account:
+    """The object as Stripe sends it; raises LeadsNowhere, NotReadable, and SourceError as the API does.
+
+    account: the one whose key is used, None when it is not known.
+    """
+    if about.context is not None and account is not None and about.context != account:
         raise LeadsNowhere(f"it belongs to {about.context}")
     try:
         return api.one(about.path).piece.data
-    except NotReadable as error:
-        raise LeadsNowhere(f"the key may not read {about.path}") from error
     except Missing as error:
         raise LeadsNowhere(f"{about.path} is gone") from error
