@@ -50,9 +50,9 @@ class Cast:
         """Do something when that day begins."""
         self.fake.world.clock.at(int((self.start + timedelta(days=number)).timestamp()), act)
 
-    def go_to(self, number: float) -> None:
+    def go_to(self, number: float, *, hours: float = 0) -> None:
         """Let the time pass until then."""
-        self.fake.clock.advance(to=int((self.start + timedelta(days=number)).timestamp()))
+        self.fake.clock.advance(to=int((self.start + timedelta(days=number, hours=hours)).timestamp()))
 
     def enter(self, account: str, card: str | None = "pm_card_visa", price: str = "", **fields: Any) -> Any:
         """An account begins a trial of 14 days, with a card or without."""

@@ -16,6 +16,7 @@ from tests.command import Ran, run, write_lines
 from tests.fakes.stripe import TEST_KEY, StripeFake
 from tests.fakes.stripe.lists import LISTS
 from tests.fakes.stripe.versions import CURRENT, render
+from trialwise import stripe_intake
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
 from trialwise.sources.piece import Piece
@@ -100,3 +101,11 @@ def trials(folder: Path, *arguments: str) -> dict[str, dict[str, Any]]:
     rows = {row["account_id"]: row for row in found}
     assert len(rows) == len(found), "one trial an account"
     return rows
+
+
+@contextmanager
+def the_fakes_time(fake: StripeFake) -> Iterator[None]:
+    """Let the importer read the fake's clock instead of the wall's: days pass between two of its runs."""
+    now = {"now": lambda: datetime.fromtimestamp(fake.clock.now, UTC).replace(tzinfo=None)}
+    with patch.dict(stripe_intake.import_api.__kwdefaults__, now):
+        yield

@@ -38,7 +38,7 @@ UNSEEN_IN_OBJECTS = {
     "history": "says that it rests on snapshots",
     "original_ends_at": "the end before an extension is in `previous_attributes` alone",
     "half_day": "counts from original_ends_at",
-    "card_type": "whether there was a card ten minutes after the start: what is the default, and since when, is undated",
+    "card_type": "whether there was a card ten minutes after the start: the default is undated",
     "card_added_at": "an attachment is dated by its event alone",
     "card_status": "not known of a customer without a card: nothing says that there never was one",
     "active_status_at": "a status is undated: it counts from the landing on, and not at all when it has ended",
