@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -246,6 +247,25 @@ def test_memory_stays_flat_under_bombs_giants_and_slow_clients() -> None:
             connection.close()
         child.communicate("", timeout=30)
     assert child.returncode == 0
+
+
+def test_lifespan_and_web_sockets() -> None:
+    async def ask(kind: str, *messages: str) -> list[str]:
+        told = [{"type": message} for message in messages]
+        answers: list[str] = []
+
+        async def receive() -> MutableMapping[str, Any]:
+            return told.pop(0)
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            answers.append(message["type"])
+
+        await Collector().app({"type": kind}, receive, send)
+        return answers
+
+    started = asyncio.run(ask("lifespan", "lifespan.startup", "lifespan.shutdown"))
+    assert started == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert asyncio.run(ask("websocket", "websocket.connect")) == ["websocket.close"]
 
 
 def peak_kb(pid: int) -> int:

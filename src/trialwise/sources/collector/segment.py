@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from trialwise.sources.collector.answer import Refusal, bad_json
 from trialwise.sources.collector.doors import Limits
 from trialwise.sources.collector.split import batch_of
-from trialwise.sources.json_text import Unbalanced, members
+from trialwise.sources.json_text import Unbalanced, members, skip_space
 from trialwise.sources.piece import Piece
 
 KINDS = ("track", "identify", "group", "page", "screen", "alias")
 _BOM = b"\xef\xbb\xbf"
+_WRITE_KEY = re.compile(rb'("writeKey"\s*:\s*)"[^"]*"?')
 
 
 def call_of(body: bytes, kind: str) -> tuple[list[Piece], str | None]:
@@ -64,7 +67,7 @@ def calls_of(body: bytes, limits: Limits) -> tuple[list[Piece], str | None]:
     for number, (start, end) in enumerate(spans, 1):
         data = body[start:end] if is_ascii else text[start:end].encode("utf-8", "surrogateescape")
         if b'"writeKey"' in data:
-            data = _with(data, "writeKey", "null")
+            data = _without_key(data)
         if len(data) > limits.call:
             detail = f"{len(data)} bytes, at most {limits.call} are taken in one call"
             pieces.append(Piece(number, None, data, envelope, "too_large", detail))
@@ -73,17 +76,22 @@ def calls_of(body: bytes, limits: Limits) -> tuple[list[Piece], str | None]:
     return pieces, batch.write_key
 
 
+def _without_key(data: bytes) -> bytes:
+    """One call of a batch without its writeKey, however broken it is."""
+    try:
+        return _with(data, "writeKey", "null")
+    except Unbalanced:
+        return _WRITE_KEY.sub(rb"\1null", data)
+
+
 def _with(data: bytes, name: str, value: str) -> bytes:
-    """The call with another value (JSON text) in its member `name`; the other bytes stay. Broken calls stay whole."""
+    """The call with another value (JSON text) in its member `name`; the other bytes stay. Raises Unbalanced."""
     text = data.decode("utf-8", "surrogateescape")
     out, at = [], 0
-    try:
-        for key, start, end in members(text, text.index("{")):
-            if key == name:
-                out += [text[at:start], value]
-                at = end
-    except ValueError:
-        return data
+    for key, start, end in members(text, skip_space(text, 0)):
+        if key == name:
+            out += [text[at:start], value]
+            at = end
     return "".join([*out, text[at:]]).encode("utf-8", "surrogateescape")
 
 
