@@ -36,6 +36,8 @@ LAST_WORK_SECONDS = 20.0
 """How long work that runs when the end comes may take to be finished; after that it is dropped, as by a crash."""
 OFTEN = ("load", "watch", "pull", "stripe poll")
 """Work that is done all the time: worth a line when it brought something, took long, or went wrong before."""
+ASKED = ("quarantine", "results")
+"""Work that only commands ask for."""
 log = structlog.get_logger("trialwise.server")
 
 
@@ -163,7 +165,7 @@ class _Teller:
         counts = (
             {"received": loaded.received, "quarantined": loaded.quarantined} if isinstance(loaded, LoadReport) else {}
         )
-        if isinstance(error, InputError | NotFoundError):
+        if isinstance(error, InputError | NotFoundError) and name.startswith(ASKED):
             log.info("command refused", work=name, error=error.message)  # the asker's mistake, not the owner's
             return
         if error is not None:
@@ -174,7 +176,9 @@ class _Teller:
         with self._mutex:
             told = self._state.ran(name, now, seconds, None if error is None else str(error))
             if isinstance(loaded, LoadReport):
-                told = replace(told, loaded=told.loaded + loaded, loaded_at=now)
+                told = replace(told, loaded=told.loaded + loaded)
+            if error is None and name in ("load", "refresh"):
+                told = replace(told, loaded_at=now)
             self._state = self._seen(told)
             state.write(self._workspace.run, self._state)
 
