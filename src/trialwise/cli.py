@@ -345,12 +345,20 @@ def _import_stripe_api(folder: Path, since: str | None, reconcile: bool) -> None
 
 @import_app.command(
     "http",
-    epilog=_examples("trialwise import http", "trialwise import http usage", "trialwise import http usage --dry-run"),
+    epilog=_examples(
+        "trialwise import http",
+        "trialwise import http usage",
+        "trialwise import http usage --dry-run",
+        "trialwise import http usage --again",
+    ),
 )
 def import_http(
     name: Annotated[str | None, typer.Argument(help="The NAME of one sources.http.NAME; all when left out.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the first events of one page, keep nothing.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read everything anew; what was there counts as duplicate.")
     ] = False,
     folder: Folder = Path(),
 ) -> None:
@@ -366,7 +374,7 @@ def import_http(
         _rehearse_pulls(workspace, name)
         return
     with progress("import http") as report:
-        done = pull_http(workspace, name, progress=report)
+        done = pull_http(workspace, name, again=again, progress=report)
     for pulled in done.sources:
         kind = "history" if pulled.is_backfill else "news"
         waiting = f", {pulled.records - pulled.landed:,} not happened yet" if pulled.records > pulled.landed else ""

@@ -166,9 +166,15 @@ def reconcile_stripe(workspace: Workspace, *, progress: Progress | None = None) 
     return import_stripe_api(workspace, reconcile=True, progress=progress)
 
 
-def pull_http(workspace: Workspace, name: str | None = None, *, progress: Progress | None = None) -> Fetched[Pulled]:
+def pull_http(
+    workspace: Workspace, name: str | None = None, *, again: bool = False, progress: Progress | None = None
+) -> Fetched[Pulled]:
     """Pull [sources.http.NAME], or all of them, and load what came. Raises as intake.pull_all does."""
-    return intake.pull_all(workspace, name, lambda report: load_landed(workspace, progress=report), progress)
+
+    def load(report: Progress | None) -> LoadReport:
+        return load_landed(workspace, progress=report)
+
+    return intake.pull_all(workspace, name, load, progress, again=again)
 
 
 def watch_folders(

@@ -40,13 +40,17 @@ Load = Callable[[Progress | None], LoadReport]
 """Loads what has landed; raises StoreLocked when another process owns the store."""
 
 
-def pull_all(workspace: Workspace, name: str | None, load: Load, progress: Progress | None = None) -> Fetched[Pulled]:
+def pull_all(
+    workspace: Workspace, name: str | None, load: Load, progress: Progress | None = None, *, again: bool = False
+) -> Fetched[Pulled]:
     """Pull every API, or the one called so, then load. One that fails does not stop the others.
 
     Raises NotFoundError, ConfigError when there is none to pull, StoreError and DiskFull as `pull`.
     """
     names = http_names(workspace, name)
-    return _then_load(tuple(pull(workspace, source, progress=progress) for source in names), load, progress)
+    return _then_load(
+        tuple(pull(workspace, source, again=again, progress=progress) for source in names), load, progress
+    )
 
 
 def watch_all(workspace: Workspace, name: str | None, load: Load, progress: Progress | None = None) -> Fetched[Watched]:

@@ -47,11 +47,12 @@ def pull(
     workspace: Workspace,
     name: str,
     *,
+    again: bool = False,
     backoff: Backoff | None = None,
     now: Callable[[], datetime] = utc_now,
     progress: Progress | None = None,
 ) -> Pulled:
-    """Read an API from where the last pull stood; each page is on disk before its cursor is.
+    """Read an API from where the last pull stood, or all of it `again`; each page is on disk before its cursor is.
 
     What stops it (SourceError, ConfigError) is written down for doctor and returned, not raised. Raises StoreError and
     DiskFull when landing cannot be written: then the page is asked for again next time.
@@ -65,7 +66,7 @@ def pull(
     count = Pulled(name)
     try:
         with alone(workspace, key, f"[sources.http.{name}]"):
-            state = State.from_json(cursors.get(key))
+            state = State() if again else State.from_json(cursors.get(key))
             try:
                 channel = channel_of(name, section)
                 with (

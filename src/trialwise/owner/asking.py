@@ -18,6 +18,7 @@ from trialwise.errors import StoreError, StoreLocked
 from trialwise.intake import Fetched, Pulled, Watched
 from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
+from trialwise.landing.report import LoadReport
 from trialwise.owner import wire
 from trialwise.owner.operations import (
     COMPACT,
@@ -109,9 +110,15 @@ def import_stripe_api(
     return stripe_intake.import_api(workspace, door, since=since, reconcile=reconcile, progress=progress)
 
 
-def pull_http(workspace: Workspace, name: str | None = None, *, progress: Progress | None = None) -> Fetched[Pulled]:
+def pull_http(
+    workspace: Workspace, name: str | None = None, *, again: bool = False, progress: Progress | None = None
+) -> Fetched[Pulled]:
     """As pipeline.pull_http: APIs are read here, and loaded by the owner."""
-    return intake.pull_all(workspace, name, lambda report: carry_out(LOAD, workspace, Nothing(), report), progress)
+
+    def load(report: Progress | None) -> LoadReport:
+        return carry_out(LOAD, workspace, Nothing(), report)
+
+    return intake.pull_all(workspace, name, load, progress, again=again)
 
 
 def watch_folders(

@@ -13,8 +13,9 @@ from tests.sources.http.api import Api, serving
 from tests.sources.http.conftest import NOW, Puller, record
 
 from trialwise.errors import ConfigError, SourceError
-from trialwise.intake import first_page
+from trialwise.intake import first_page, pull
 from trialwise.landing.cursors import Cursors
+from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Journal
 
 STYLES: dict[str, Any] = {
@@ -132,6 +133,49 @@ def test_a_source_that_asks_for_something_else_begins_anew(puller: Puller) -> No
     assert puller.state()["since"] == "2026-02-02T10:00:00Z"
     puller.pull(params={"plan": "all"})
     assert "since" not in puller.api.asked[-1].query
+
+
+def test_a_pull_that_was_begun_with_another_paging_begins_anew(puller: Puller) -> None:
+    puller.api.records, puller.api.style = [record(number) for number in range(1, 6)], "page"
+    puller.pull(paging="page", max_pages=1)
+    puller.api.style = "cursor"
+    assert puller.pull(paging=STYLES["cursor"], max_pages=100).records == 5
+    assert "page" not in puller.api.asked[1].query
+
+
+def test_everything_is_read_anew_when_that_is_said(puller: Puller) -> None:
+    puller.api.records = [record(1), record(2)]
+    puller.pull(since={"field": "at", "param": "since"})
+    done = pull(puller.workspace, "usage", again=True, backoff=puller.backoff, now=lambda: puller.now)
+    assert (done.records, done.is_backfill) == (2, True)
+    assert "since" not in puller.api.asked[-1].query
+
+
+@pytest.mark.parametrize(
+    ("form", "source", "records"),
+    [
+        ("segment", "events", [{"type": "track", "event": "Login", "userId": "ana", "messageId": "m1"}]),
+        ("auto", "events", [{"event": "Login", "user_id": "ana"}]),
+        ("amplitude", "events", [{"event_type": "Login", "user_id": "ana", "event_time": "2026-02-01 10:00:00.000"}]),
+        ("stripe", "stripe", [{"id": "cus_1", "object": "customer"}]),
+    ],
+)
+def test_records_that_explain_themselves_are_landed_as_what_they_are(
+    form: str, source: str, records: list[dict[str, Any]], puller: Puller
+) -> None:
+    puller.api.shape = lambda _: {"data": records}
+    assert puller.pull(format=form).landed == 1
+    [frame] = puller.landed()
+    assert "env" not in frame
+    [entry] = Landing(puller.workspace.landing).manifest().imports
+    assert (entry.source, entry.format, entry.file) == (source, form, "http usage")
+
+
+def test_a_last_record_without_the_field_of_the_cursor_stops_the_pull(puller: Puller) -> None:
+    puller.api.records = [{"id": 1}, {"id": 2}]
+    error = puller.pull(paging={"kind": "cursor", "field": "uuid", "more": "data"}).error
+    assert error is not None
+    assert "has no uuid" in error.message
 
 
 # Interruptions

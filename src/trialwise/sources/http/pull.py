@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 class Running:
     """A pull that is not done: what to ask next, and what it has seen.
 
-    greatest: of the field `since`; digest: of the last page's records; pages, records: so far, over all runs.
+    reading: a digest of how its pages are read; greatest: of the field `since`; digest: of the last page's records;
+    pages, records: so far, over all runs.
     """
 
     request: Request
+    reading: str
     greatest: Value | None
     digest: str
     pages: int
@@ -96,6 +98,12 @@ def definition(section: HttpSection) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def _reading(section: HttpSection) -> str:
+    """A digest of how the pages of a pull follow each other and are read: a pull begun otherwise is begun again."""
+    parts = section.model_dump(include={"paging", "records", "format", "mapping", "event", "properties"})
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def failed(state: State, message: str, now: datetime) -> State:
     """The state after a failure."""
     return replace(state, failed_at=_stamp(now), failure=message, failures=state.failures + 1)
@@ -117,6 +125,8 @@ def pages(
     """
     if state.definition != definition(section):
         state = State(definition=definition(section), failures=state.failures)
+    if state.running is not None and state.running.reading != _reading(section):
+        state = replace(state, running=None)
     is_backfill = state.completed_at is None
     resumed = state.running is not None
     running = state.running or _begin(section, state, now())
@@ -158,7 +168,7 @@ def _begin(section: HttpSection, state: State, now: datetime) -> Running:
         since = (
             section.since.initial if state.since is None else stepped_back(state.since, section.since.overlap_minutes)
         )
-    return Running(first_request(section, since), state.since, "", 0, 0, _stamp(now))
+    return Running(first_request(section, since), _reading(section), state.since, "", 0, 0, _stamp(now))
 
 
 def _ask(client: Client, request: Request) -> tuple[Answer, str | None]:
@@ -217,6 +227,7 @@ def _onward(
         best = greatest(pieces, steps(section.since.field), best, now)
     return Running(
         running.request if following is None else following,
+        running.reading,
         best,
         digest,
         running.pages + 1,
