@@ -30,7 +30,7 @@ from trialwise.owner.wire import Asked, Failure, Told, valued
 from trialwise.pipeline import Imported, Refreshed
 from trialwise.transform.build import BuildReport, Built
 from trialwise.transform.check import CheckResult
-from trialwise.workspace import Workspace
+from trialwise.workspace import Workspace, claim
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 5)
 LOADED = LoadReport(5, 3, 1, 1, 0, 2, "the store was empty", {"bad_json": 1})
@@ -329,6 +329,14 @@ def test_only_this_user_may_ask(owner: Owner, workspace: Workspace) -> None:
     mode = workspace.socket.stat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o600
+
+
+def test_a_folder_that_takes_no_socket_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be listened on: No such file"):
+        wire.listen(tmp_path / "nowhere" / "owner.sock")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be opened"), claim(tmp_path / "file" / "server.lock"):
+        raise AssertionError("it was claimed")
 
 
 def test_a_path_too_long_for_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trialwise.config import Config, read_config
-from trialwise.errors import ConfigError, StoreLocked
+from trialwise.errors import ConfigError, StoreError, StoreLocked
 
 CONFIG_NAME = "trialwise.toml"
 
@@ -159,10 +159,15 @@ class Claimed(Exception):
 def claim(path: Path) -> Iterator[None]:
     """Hold a lock file for the length of the block; it names this process and dies with it.
 
-    Raises Claimed when another process holds it.
+    Raises Claimed when another process holds it, StoreError when the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be opened: {error.strerror}", "Mend the folder's rights or its disk."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

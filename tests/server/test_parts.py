@@ -159,7 +159,7 @@ def test_files_of_counters_have_their_room_from_the_start(counting: Path) -> Non
 
 def test_names_follow_prometheus_conventions(counting: Path) -> None:
     told = State(7, NOON, published_at=NOON, loaded_at=NOON, stripe_polled_at=NOON, stripe_reconciled_at=NOON)
-    told = told.ran("load", NOON, 0.5, None)
+    told = told.ran("load", NOON, 0.5, failed=False)
     counts = metrics.Counts(counting, "collector1")
     for name in metrics.COUNTED:
         counts.count(name, {"route": "x"}, 1)
@@ -180,7 +180,9 @@ def test_names_follow_prometheus_conventions(counting: Path) -> None:
 def test_what_the_owner_did_is_counted(counting: Path) -> None:
     told = State(7, NOON, loaded=LoadReport(9, 5, 3, 1, reasons={"bad_json": 1}), restarts=2, recoveries=1)
     told = (
-        told.ran("load", NOON, 0.5, None).ran("refresh", NOON, 4.0, "2 rows are bad\nlook").ran("load", NOON, 0.1, None)
+        told.ran("load", NOON, 0.5, failed=False)
+        .ran("refresh", NOON, 4.0, failed=True)
+        .ran("load", NOON, 0.1, failed=False)
     )
     found = samples(text(counting, told, timestamp(NOON) + 90))
     assert found["trialwise_loaded_records_total"] == 5
@@ -243,7 +245,7 @@ def _done(error: Exception | None = None) -> Future[None]:
 
 def test_ready_until_records_cannot_be_kept_and_again_when_they_can(tmp_path: Path) -> None:
     waiting = [0]
-    told = State(recoveries=1).ran("refresh", NOON, 1.0, "it failed")
+    told = State(recoveries=1).ran("refresh", NOON, 1.0, failed=True)
     readiness = Readiness(tmp_path / "data" / "landing", lambda: waiting[0], 100, lambda: told)
     assert readiness.health() == (True, None, {"failing": ["refresh"], "store_recoveries": 1})
     readiness.watch(_done(DiskFull("landing has no room", "make some")))
@@ -269,7 +271,7 @@ def test_the_state_travels_and_a_full_disk_leaves_the_last_one(tmp_path: Path) -
     watched = Watched(tmp_path)
     assert watched() == State()
     told = State(7, NOON, loaded=LoadReport(3, 1, 1, 1, reasons={"bad_json": 1}), published_at=NOON)
-    told = told.ran("load", NOON, 0.5, "failed\nwhy")
+    told = told.ran("load", NOON, 0.5, failed=True)
     state.write(tmp_path, told)
     assert watched() == told
     assert watched().failing == ("load",)

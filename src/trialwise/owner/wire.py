@@ -104,17 +104,22 @@ def address(path: Path) -> Iterator[str]:
 def listen(path: Path) -> socket.socket:
     """A socket at `path` for this user alone; what a dead owner left there is replaced.
 
-    The caller holds the claim that says there is no live one.
+    The caller holds the claim that says there is no live one. Raises StoreError when the folder takes no socket.
     """
-    path.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     old = os.umask(0o177)
     try:
+        path.unlink(missing_ok=True)
         with address(path) as where:
             listening.bind(where)
+        listening.listen(64)
+    except OSError as error:
+        listening.close()
+        raise StoreError(
+            f"{path} cannot be listened on: {error.strerror}", "Keep the data folder on a disk of this machine."
+        ) from error
     finally:
         os.umask(old)
-    listening.listen(64)
     return listening
 
 

@@ -131,7 +131,7 @@ def _work(state: State) -> Iterator[Metric]:
         runs.add_metric([name], work.runs)
         failures.add_metric([name], work.failures)
         seconds.add_metric([name], work.seconds)
-        failing.add_metric([name], 1 if work.error else 0)
+        failing.add_metric([name], work.is_failing)
         if work.succeeded_at is not None:
             succeeded.add_metric([name], timestamp(work.succeeded_at))
     yield from (runs, failures, seconds, failing, succeeded)

@@ -174,7 +174,7 @@ class _Teller:
             log.info("work done", work=name, seconds=round(seconds, 3), **counts)
         now = utc_now()
         with self._mutex:
-            told = self._state.ran(name, now, seconds, None if error is None else str(error))
+            told = self._state.ran(name, now, seconds, failed=error is not None)
             if isinstance(loaded, LoadReport):
                 told = replace(told, loaded=told.loaded + loaded)
             if error is None and name in ("load", "refresh"):

@@ -18,9 +18,10 @@ log = structlog.get_logger("trialwise.server")
 
 @dataclass(frozen=True)
 class Work:
-    """One kind of the owner's work since the server started; `error` is the last run's, None when it went well.
+    """One kind of the owner's work since the server started.
 
-    Instants are UTC without zone; seconds: how long the last run took.
+    Instants are UTC without zone; seconds: how long the last run took; is_failing: whether it failed. Why, only the log
+    says, which knows what to leave out.
     """
 
     runs: int = 0
@@ -28,18 +29,12 @@ class Work:
     last_at: datetime | None = None
     succeeded_at: datetime | None = None
     seconds: float = 0.0
-    error: str | None = None
+    is_failing: bool = False
 
-    def ran(self, at: datetime, seconds: float, error: str | None) -> Work:
+    def ran(self, at: datetime, seconds: float, failed: bool) -> Work:
         """After one more run."""
-        return Work(
-            self.runs + 1,
-            self.failures + (error is not None),
-            at,
-            self.succeeded_at if error is not None else at,
-            seconds,
-            error,
-        )
+        succeeded_at = self.succeeded_at if failed else at
+        return Work(self.runs + 1, self.failures + failed, at, succeeded_at, seconds, failed)
 
 
 @dataclass(frozen=True)
@@ -64,14 +59,14 @@ class State:
     stripe_gaps: int = 0
     stripe_gap: float = 0.0
 
-    def ran(self, name: str, at: datetime, seconds: float, error: str | None) -> State:
+    def ran(self, name: str, at: datetime, seconds: float, *, failed: bool) -> State:
         """After a piece of work."""
-        return replace(self, work={**self.work, name: self.work.get(name, Work()).ran(at, seconds, error)})
+        return replace(self, work={**self.work, name: self.work.get(name, Work()).ran(at, seconds, failed)})
 
     @property
     def failing(self) -> tuple[str, ...]:
         """Work whose last run failed."""
-        return tuple(sorted(name for name, work in self.work.items() if work.error))
+        return tuple(sorted(name for name, work in self.work.items() if work.is_failing))
 
 
 _STATES = TypeAdapter(State)
