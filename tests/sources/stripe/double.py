@@ -101,6 +101,8 @@ class Double:
         for name, path in LISTS.items():
             if not seen.path.startswith(path + "/"):
                 continue
+            if name in self.forbidden:
+                return _refused(self.forbidden[name])
             wanted, _, rest = seen.path.removeprefix(path + "/").partition("/")
             if rest:
                 return self._page(self.inner[wanted], seen)

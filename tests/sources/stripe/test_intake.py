@@ -68,6 +68,8 @@ def test_history_is_known_when_it_happened_and_the_rest_when_it_came(workspace: 
     assert by_name["cus_1"][1] == by_name["cus_1"][2]
     state = stripe_intake.stripe_state(workspace)
     assert state.account == "acct_home"
+    double.objects["event"].clear()
+    assert "nothing new" in stripe_intake.summary(pipeline.import_stripe_api(workspace))
     assert state.last_event_created == NOW - timedelta(hours=1)
 
 
@@ -142,6 +144,19 @@ def test_a_thin_event_is_followed_to_its_object_once_and_one_that_leads_nowhere_
     double.seen.clear()
     assert pipeline.import_stripe_api(workspace).followed == 0
     assert double.paths("/v1/customers/") == []
+
+
+def test_a_thin_event_waits_for_the_permission_to_read_its_object(workspace: Workspace, double: Double) -> None:
+    fill(double)
+    double.forbidden = {"customer": "rak_customer_read"}
+    pipeline.import_stripe_api(workspace)
+    with Journal(Landing(workspace.landing), Channel("stripe", "stripe", "webhook stripe"), "w") as journal:
+        journal.append([Arrival(NOW, [(1, 0, thin("evt_t1", "/v1/customers/cus_1"), None, None, None)])])
+    assert pipeline.import_stripe_api(workspace).followed == 0
+    double.forbidden = {}
+    done = pipeline.import_stripe_api(workspace)
+    assert done.followed == 1
+    assert "thin events: 1 followed to their object" in stripe_intake.summary(done)
 
 
 def test_the_store_may_be_busy(workspace: Workspace, double: Double) -> None:
