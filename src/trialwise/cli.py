@@ -414,6 +414,8 @@ def _say_fetched(done: Any) -> None:
         _say("another process owns the store; its next load takes what was read")
     elif done.loaded.received:
         _say_loaded(done.loaded, "")
+    elif any(source.landed for source in done.sources):
+        _say("the server has loaded what was read")
     for failure in done.failures:
         _say(f"trialwise: {failure}")
     if done.failures:

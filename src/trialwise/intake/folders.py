@@ -38,6 +38,11 @@ class Watched:
     waiting: tuple[str, ...] = ()
     error: TrialwiseError | None = None
 
+    @property
+    def landed(self) -> int:
+        """Records that were landed now."""
+        return sum(receipt.pending for receipt in self.receipts)
+
 
 def watch(
     workspace: Workspace,
