@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import stripe
+
 from tests.fakes.stripe import TEST_KEY, StripeFake
 
 DAY = 86400

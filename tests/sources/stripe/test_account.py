@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stripe
 from tests.fakes.stripe import LIVE_KEY, TEST_KEY, StripeFake
 
-import stripe
 from trialwise import pipeline, stripe_intake
 from trialwise.errors import ConfigError, SourceError
 from trialwise.sources.backoff import Backoff

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.sources.stripe.conftest import NOW, Bench
 
+from trialwise.errors import StoreError
 from trialwise.sources.stripe.known import GONE, UNLISTED, Known, digest
 from trialwise.sources.stripe.session import epoch
 
@@ -26,6 +27,26 @@ def test_a_change_is_kept_or_not_made_at_all(tmp_path: Path) -> None:
     assert again.changed("customer", [("cus_1", digest(b"b"))]) == {"cus_1"}
     assert again.changed("invoice", [("cus_1", digest(b"a"))]) == {"cus_1"}
     again.close()
+
+
+def test_a_full_disk_is_said_as_such_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    known = Known(tmp_path / "known.sqlite")
+    known._file.execute("PRAGMA max_page_count = 8")
+    rows = [(f"cus_{number:06}", number, digest(b"a")) for number in range(5000)]
+    with pytest.raises(StoreError, match=r"known\.sqlite cannot be used: .*full"), known.change():
+        known.saw("customer", rows, 1)
+    known._file.execute("PRAGMA max_page_count = 100000")
+    assert len(known.changed("customer", [(name, value) for name, _, value in rows])) == 5000
+    with known.change():
+        known.saw("customer", rows, 1)
+    assert known.changed("customer", [(name, value) for name, _, value in rows]) == set()
+    known.close()
+
+
+def test_a_folder_that_cannot_be_made_is_said_as_such(tmp_path: Path) -> None:
+    (tmp_path / "cursors").write_text("a file")
+    with pytest.raises(StoreError, match="cannot be used"):
+        Known(tmp_path / "cursors" / "known.sqlite")
 
 
 def test_what_a_round_did_not_show_is_missing_until_it_is_settled(tmp_path: Path) -> None:

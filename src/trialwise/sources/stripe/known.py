@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 
+from trialwise.errors import StoreError
+
 LISTED, MENTIONED, UNLISTED, GONE = "listed", "mentioned", "unlisted", "gone"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -32,16 +34,24 @@ def digest(data: bytes) -> bytes:
 class Known:
     """Objects with the digest of what was landed last, ids of recent events, and thin events that lead nowhere.
 
+    A damaged file is set aside. Raises StoreError when the disk allows none.
+
     standing of an object: listed (by a list), mentioned (by an event alone), unlisted (there, in no list), gone.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         try:
-            self._file = _open(path)
-        except sqlite3.DatabaseError:
-            path.replace(path.with_name(path.name + ".damaged"))
-            self._file = _open(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._file = _open(path)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                path.replace(path.with_name(path.name + ".damaged"))
+                self._file = _open(path)
+        except (OSError, sqlite3.OperationalError) as error:
+            raise self._unusable(error) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -49,10 +59,13 @@ class Known:
 
     @contextmanager
     def change(self) -> Iterator[None]:
-        """What is noted in the block is durable when it ends, or not noted at all."""
-        with self._file:
-            self._file.execute("BEGIN IMMEDIATE")
-            yield
+        """What is noted in the block is durable when it ends, or not noted at all. Raises StoreError."""
+        try:
+            with self._file:
+                self._file.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def changed(self, kind: str, digests: Iterable[tuple[str, bytes]]) -> set[str]:
         """The ids whose digest is another one than what was landed last."""
@@ -115,6 +128,11 @@ class Known:
     def note_nowhere(self, name: str, why: str) -> None:
         """A thin event has nothing to follow, for good."""
         self._file.execute("INSERT OR REPLACE INTO thin VALUES (?, ?)", (name, why))
+
+    def _unusable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self._path} cannot be used: {error}", "Make room or mend the disk; the next import goes on from there."
+        )
 
     def _row(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...] | None:
         row: tuple[object, ...] | None = self._file.execute(statement, values).fetchone()
