@@ -143,6 +143,16 @@ def test_a_pull_that_was_begun_with_another_paging_begins_anew(puller: Puller) -
     assert "page" not in puller.api.asked[1].query
 
 
+def test_a_place_kept_by_another_version_begins_anew_from_the_last_mark(puller: Puller) -> None:
+    puller.api.records, puller.api.style = [record(number) for number in range(1, 6)], "cursor"
+    puller.pull(paging=STYLES["cursor"], max_pages=1)
+    cursors = Cursors(puller.workspace.landing)
+    state = cursors.get("http-usage")
+    del state["running"]["reading"]
+    cursors.put("http-usage", {**state, "unknown": 1})
+    assert puller.pull(max_pages=100).records == 5
+
+
 def test_everything_is_read_anew_when_that_is_said(puller: Puller) -> None:
     puller.api.records = [record(1), record(2)]
     puller.pull(since={"field": "at", "param": "since"})

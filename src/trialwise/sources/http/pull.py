@@ -71,8 +71,8 @@ class State:
     def from_json(cls, data: Mapping[str, Any]) -> State:
         """The state `to_json` told of; a new one of {}."""
         known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
-        if known.get("running") is not None:
-            running = dict(known["running"])
+        running = known.pop("running", None)
+        if running is not None and running.keys() == Running.__dataclass_fields__.keys():  # else of another version
             known["running"] = Running(**{**running, "request": Request.from_json(running["request"])})
         return cls(**known)
 
