@@ -51,6 +51,7 @@ docs: setup ## write docs/models.md and docs/cli.md
 
 bench: setup ## the budgets as ratios, on the shipped models (EVENTS=10000000 for more)
 	$(BIN)/python -m benchmarks --events $(EVENTS)
+	$(BIN)/python -m benchmarks.load --rows $(EVENTS)
 	$(BIN)/python -m benchmarks.ingest
 
 clean: ## remove the virtual environment and what tools left behind
