@@ -1,0 +1,145 @@
+"""What the parent does around its children: takes the store, tells of the work, and knows when to stop waiting."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from trialwise.errors import CheckFailed, InputError, NotFoundError, StoreError, StoreLocked
+from trialwise.landing.cursors import Cursors
+from trialwise.landing.report import LoadReport
+from trialwise.server import parent, state
+from trialwise.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    (tmp_path / "trialwise.toml").write_text("")
+    return Workspace.open(tmp_path)
+
+
+def test_a_command_that_has_the_store_is_waited_for(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    has, go_on = threading.Event(), threading.Event()
+
+    def command() -> None:
+        with workspace.lock():
+            has.set()
+            assert go_on.wait(30)
+
+    thread = threading.Thread(target=command)
+    thread.start()
+    assert has.wait(30)
+    monkeypatch.setattr(parent, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: go_on.set()))
+    with parent._owned(workspace, parent._Stop()) as owned:
+        assert owned.turns is not None
+    thread.join()
+
+
+def test_a_command_that_keeps_the_store_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "STORE_SECONDS", 0.0)
+    with (
+        workspace.lock(),
+        pytest.raises(StoreLocked, match=f"owned by process {os.getpid()}"),
+        parent._owned(workspace, parent._Stop()),
+    ):
+        raise AssertionError("it was given twice")
+
+
+def test_the_children_are_told_what_the_work_came_to(workspace: Workspace) -> None:
+    teller = parent._Teller(workspace)
+    assert state.read(workspace.run).pid == os.getpid()
+    teller.worked("load", 0.5, None, LoadReport(5, 3, 1, 1, reasons={"bad_json": 1}))
+    teller.worked("load", 0.1, None, None)
+    teller.worked("refresh", 4.0, CheckFailed("2 rows are bad: sk_live_secret"), None)
+    teller.worked("quarantine retry", 0.1, None, SimpleNamespace(loaded=LoadReport(2, 1, 0, 1, reasons={"nul": 1})))
+    teller.worked("quarantine show", 0.1, NotFoundError("nothing is called x"), None)
+    teller.worked("results", 0.1, InputError("no such day"), None)
+    teller.worked("pull crm", 0.1, InputError("the CRM answers nonsense"), None)
+    teller.restarted()
+    told = state.read(workspace.run)
+    assert told.failing == ("pull crm", "refresh"), "what a command asked wrongly is no failure of the server"
+    assert told.work["load"].runs == 2
+    assert told.loaded == LoadReport(7, 4, 1, 2, reasons={"bad_json": 1, "nul": 1})
+    assert told.restarts == 1
+    assert told.loaded_at is not None
+    assert "sk_live_secret" not in (workspace.run / state.NAME).read_text()
+    teller.worked("refresh", 4.0, None, SimpleNamespace(loaded=LoadReport()))
+    assert state.read(workspace.run).failing == ("pull crm",)
+
+
+def test_how_far_stripe_has_come_is_told(workspace: Workspace) -> None:
+    Cursors(workspace.landing).put(
+        "stripe",
+        {
+            "last_polled_at": "2026-03-01T12:00:00",
+            "last_reconciled_at": "2026-02-28T03:00:00",
+            "gaps": [
+                {"begins": "2026-01-01T00:00:00", "ends": "2026-01-02T00:00:00", "why": "outage", "healed_at": None},
+                {"begins": None, "ends": "2025-01-02T00:00:00", "why": "since", "healed_at": None},
+            ],
+        },
+    )
+    parent._Teller(workspace)
+    told = state.read(workspace.run)
+    assert told.stripe_polled_at == datetime(2026, 3, 1, 12)
+    assert told.stripe_reconciled_at == datetime(2026, 2, 28, 3)
+    assert (told.stripe_gaps, told.stripe_gap) == (2, 86_400)
+
+
+def test_files_that_cannot_be_read_do_not_end_the_telling(workspace: Workspace) -> None:
+    teller = parent._Teller(workspace)
+    (workspace.landing / "cursors").mkdir(parents=True)
+    (workspace.landing / "cursors" / "stripe.json").write_text("{")
+    teller.worked("load", 0.1, None, LoadReport(1, 1))
+    assert state.read(workspace.run).loaded.loaded == 1
+
+
+def test_a_folder_without_room_is_told(workspace: Workspace) -> None:
+    workspace.data.mkdir()
+    workspace.run.write_text("a file where the folder should be")
+    with pytest.raises(StoreError, match="run cannot be written"):
+        parent._Teller(workspace)
+
+
+@dataclass
+class Working:
+    """An owner as the end sees it: how many looks until the store is free, and what goes on beside it."""
+
+    looks: int
+    running: tuple[str, ...]
+
+    @property
+    def is_at_store(self) -> bool:
+        self.looks -= 1
+        return self.looks >= 0
+
+
+@pytest.mark.parametrize(
+    ("working", "exits"),
+    [(Working(0, ()), []), (Working(3, ()), []), (Working(0, ("stripe poll",)), [0]), (Working(3, ("pull x",)), [0])],
+)
+def test_the_end_waits_for_the_store_and_for_nothing_else(
+    working: Any, exits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(parent.os, "_exit", left.append)
+    monkeypatch.setattr(parent.time, "sleep", lambda _: None)
+    parent._finish(working)
+    assert left == exits
+    assert working.looks < 0
+
+
+def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(parent.os, "_exit", left.append)
+    monkeypatch.setattr(parent, "LAST_WORK_SECONDS", 0.0)
+    working: Any = Working(1_000_000, ("refresh",))
+    parent._finish(working)
+    assert left == [0]
