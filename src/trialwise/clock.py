@@ -73,13 +73,13 @@ def parse_moment(text: str, timezone: str) -> datetime:
         if len(text.strip()) == 10:
             return day_start(date.fromisoformat(text.strip()) + timedelta(days=1), timezone)
         moment = datetime.fromisoformat(text.strip())
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError) as error:
         raise InputError(
             f"'{text}' is neither a date nor an instant",
             "Write a date (2026-03-01, the end of that day) or an instant (2026-03-01T12:00:00Z).",
         ) from error
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment
 
 

@@ -330,7 +330,7 @@ def read_config(path: Path, environment: Mapping[str, str] | None = None) -> Con
         raise ConfigError(f"{path} cannot be read: {error}") from error
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path.name} is no valid TOML: {error}") from error
     config = parse_config(data, path.name)
     check_http_secrets(environment, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from trialwise.errors import InputError
@@ -61,7 +62,12 @@ def pieces(stream: Reader, name: str, mapping: Mapping[str, str]) -> Iterator[Pi
     if first is None:
         raise InputError(f"{name} is empty", "A CSV file begins with a line of column names.")
     mark = delimiter_of(first)
-    header = [cell.strip() for cell in next(csv.reader([first], delimiter=mark))]
+    try:
+        header = [cell.strip() for cell in next(csv.reader([first], delimiter=mark))]
+    except csv.Error as error:
+        raise InputError(
+            f"{name}: the line of column names cannot be read: {error}", "Save it as CSV and import again."
+        ) from error
     _check_header(name, header, mapping)
     source.start()
     reader = csv.reader(feed, delimiter=mark)
@@ -93,7 +99,7 @@ def _piece(source: _Lines, header: list[str], row: list[str]) -> Piece:
 
 
 def _check_header(name: str, header: list[str], mapping: Mapping[str, str]) -> None:
-    doubled = sorted({cell for cell in header if header.count(cell) > 1})
+    doubled = sorted(cell for cell, times in Counter(header).items() if times > 1)
     if doubled:
         raise InputError(f"{name} names the column '{doubled[0]}' twice", "Rename one of the two and import again.")
     check_columns(name, header, mapping)
