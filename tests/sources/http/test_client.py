@@ -102,6 +102,13 @@ def test_a_host_that_is_not_there(puller: Puller) -> None:
     assert "cannot be reached, 4 times in a row" in error.message
 
 
+@pytest.mark.parametrize("host", ["xn--", "a..b", "-.-.\u2024"])
+def test_a_host_that_cannot_be_named(host: str, puller: Puller) -> None:
+    error = puller.pull(url=f"https://{host}/api", timeout_seconds=1).error
+    assert error is not None
+    assert "url" in error.message or "cannot be reached" in error.message
+
+
 # Shapes
 
 

@@ -48,10 +48,16 @@ class Client:
         now: Callable[[], datetime] = utc_now,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        """Raises ConfigError when the secret is missing, needless, or cannot be sent."""
+        """Raises ConfigError when the address is none, or the secret is missing, needless, or cannot be sent."""
         self.name = name
         self._section = section
-        self._origin = _origin(httpx.URL(section.url))
+        try:
+            url = httpx.URL(section.url)
+        except httpx.InvalidURL as error:
+            raise ConfigError(
+                f"[sources.http.{name}] url is no address: {error}", "Mend it in trialwise.toml."
+            ) from None
+        self._origin = _origin(url)
         self._kind, _, self._place = section.auth.partition(" ")
         self._secret = _checked(name, section, secret)
         self._backoff = backoff or Backoff()
@@ -66,7 +72,7 @@ class Client:
             },
             timeout=section.timeout_seconds,
             follow_redirects=False,
-            trust_env=not is_loopback(httpx.URL(section.url).host),  # proxies, but not to this machine itself
+            trust_env=not is_loopback(url.host),  # proxies, but not to this machine itself
         )
 
     def close(self) -> None:
@@ -145,8 +151,8 @@ class Client:
             if "CERTIFICATE_VERIFY_FAILED" in str(error) or isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 raise SourceError(f"{self.where}: its certificate is not trusted", "Mend the certificate.") from None
             raise Transient(f"{self.where} {_said(error)}") from None
-        except httpx.InvalidURL:
-            raise SourceError(f"{self.where}: an address cannot be read", "Check url in trialwise.toml.") from None
+        except (httpx.InvalidURL, UnicodeError):  # the latter from names no name service could know
+            raise SourceError(f"{self.where}: its url cannot be asked", "Check url in trialwise.toml.") from None
         raise SourceError(f"{self.where} redirects more than {MAX_REDIRECTS} times", "Set url to where it leads.")
 
     def _redirect(self, method: str, response: httpx.Response, base: str) -> str:
