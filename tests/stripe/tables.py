@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -13,25 +14,40 @@ from trialwise.engines.duckdb import connect
 from trialwise.pipeline import load_landed, workspace_models
 from trialwise.transform.build import build_models, create_schemas
 from trialwise.transform.graph import order, upstream
+from trialwise.transform.model import Model
 from trialwise.workspace import Workspace
 
 TRIALS = "intermediate.trials"
 
 
 def raw(folder: Path) -> list[tuple[str, str, str]]:
-    """Kind, id and content of every Stripe record, ordered; what waited in landing is loaded first."""
+    """Kind, id and content, however it was spaced, of every Stripe record; what waited in landing is loaded first."""
     workspace = Workspace.open(folder)
     load_landed(workspace)
-    columns = "kind, coalesce(event_id, object_id, ''), object || coalesce(previous, '')"
     with closing(connect(workspace.store, read_only=True)) as store:
-        return store.rows(f"SELECT {columns} FROM raw.stripe ORDER BY ALL")
+        rows = store.rows("SELECT kind, coalesce(event_id, object_id, ''), object, previous FROM raw.stripe")
+    return sorted((kind, id_, _plain(thing) + _plain(previous or "null")) for kind, id_, thing, previous in rows)
+
+
+def _plain(text: str) -> str:
+    return json.dumps(json.loads(text), sort_keys=True)
+
+
+_SHIPPED: dict[str, Model] = {}
+
+
+def shipped(workspace: Workspace) -> dict[str, Model]:
+    """The models of a workspace that has none of its own; parsed once, they cost more than all they are run on here."""
+    if not _SHIPPED:
+        _SHIPPED.update(workspace_models(workspace))
+    return _SHIPPED
 
 
 def trials(folder: Path, as_of: datetime, known_at: datetime | None = None) -> list[dict[str, Any]]:
     """Rows of intermediate.trials for a clock, ordered by trial; what waited in landing is loaded first."""
     workspace = Workspace.open(folder)
     load_landed(workspace)
-    models = workspace_models(workspace)
+    models = shipped(workspace)
     wanted = upstream(models, TRIALS) | {TRIALS}
     built = [model for model in order(models) if model.name in wanted]
     with closing(connect(workspace.store)) as store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.fakes.stripe import StripeFake
 from tests.fakes.stripe.versions import CURRENT
 from tests.stripe import doors
 from tests.stripe.cast import Cast, midnight, play
+from tests.stripe.tables import raw
 
 HOUR = 1 / 24
 OLD = "2020-08-27"
@@ -59,8 +61,6 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[s
         asked = doors.workspace(folder / "api", api_base=fake.url)
         doors.by_api(asked)
         listed = doors.workspace(folder / "objects", api_base=fake.url)
-        doors.by_file(doors.workspace(folder / "event file"), fake.test.log.all())
-        doors.by_file(doors.workspace(folder / "object file"), doors.objects(fake))
         fake.test.log.entries.clear()  # as if all of it were older than 30 days
         doors.by_api(listed)
     with StripeFake(now=start, api_version=OLD) as fake:
@@ -69,7 +69,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, dict[s
         cast.on_day(13, lambda: setattr(fake.world, "api_version", CURRENT))
         play(cast)
         doors.by_file(mixed, fake.test.log.all())
-    for name in ("webhooks", "api", "objects", "event file", "object file", "two versions"):
+    for name in ("webhooks", "api", "objects", "two versions"):
         found[name] = doors.trials(folder / name)
     return found
 
@@ -84,7 +84,7 @@ def instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).replace(tzinfo=None)
 
 
-@pytest.mark.parametrize("door", ["webhooks", "api", "objects", "event file", "object file", "two versions"])
+@pytest.mark.parametrize("door", ["webhooks", "api", "objects", "two versions"])
 def test_every_door_tells_what_happened(told: dict[str, dict[str, dict[str, Any]]], door: str) -> None:
     trials = told[door]
     assert set(trials) == set(EXPECTED)
@@ -100,19 +100,30 @@ def test_every_door_tells_what_happened(told: dict[str, dict[str, dict[str, Any]
         assert row["population"] == "first"
 
 
-@pytest.mark.parametrize("door", ["api", "event file", "two versions"])
+@pytest.mark.parametrize("door", ["api", "two versions"])
 def test_events_tell_the_same_however_they_come(told: dict[str, dict[str, dict[str, Any]]], door: str) -> None:
     assert neutral(told[door]) == neutral(told["webhooks"])
 
 
-@pytest.mark.parametrize("door", ["objects", "object file"])
-def test_objects_tell_all_but_what_they_cannot_show(told: dict[str, dict[str, dict[str, Any]]], door: str) -> None:
+def test_objects_tell_all_but_what_they_cannot_show(told: dict[str, dict[str, dict[str, Any]]]) -> None:
     differing: set[str] = set()
     for account, row in neutral(told["webhooks"]).items():
-        other = neutral(told[door])[account]
+        other = neutral(told["objects"])[account]
         differing |= {name for name in row if row[name] != other[name]}
     assert differing == set(UNSEEN_IN_OBJECTS)
-    assert {row["history"] for row in told[door].values()} == {"snapshot"}
+    assert {row["history"] for row in told["objects"].values()} == {"snapshot"}
+
+
+def test_files_bring_the_records_that_the_api_brings(tmp_path: Path) -> None:
+    with StripeFake(now=midnight()) as fake:
+        play(Cast(fake, midnight()))
+        asked = doors.workspace(tmp_path / "api", api_base=fake.url)
+        doors.by_api(asked)
+        filed = doors.workspace(tmp_path / "files")
+        doors.by_file(filed, fake.test.log.all())
+        doors.by_file(filed, doors.objects(fake))
+    assert raw(filed) == raw(asked)
+    assert len(raw(asked)) > 300
 
 
 def test_events_show_the_original_end_and_the_card(told: dict[str, dict[str, dict[str, Any]]]) -> None:
