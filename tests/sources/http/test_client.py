@@ -218,6 +218,14 @@ def test_the_next_page_of_another_host_is_not_asked_for(puller: Puller, monkeypa
         assert other.asked == []
 
 
+@pytest.mark.parametrize("address", ["https://xn--/", "//[", "https://a..b/x", "http://127.0.0.1:99999/", "\u0000"])
+def test_a_next_page_that_is_no_address_of_the_host_ends_the_pull(address: str, puller: Puller) -> None:
+    puller.api.shape = lambda _: {"data": [{"id": 1}], "next": address}
+    error = puller.pull(paging={"kind": "next_url", "path": "next"}).error
+    assert isinstance(error, SourceError)
+    assert len(puller.api.asked) == 1
+
+
 def test_redirects_are_followed_on_the_same_host_alone(puller: Puller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIALWISE_HTTP_USAGE", SECRET)
     puller.api.records = [record(1)]

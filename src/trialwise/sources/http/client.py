@@ -53,11 +53,11 @@ class Client:
         self._section = section
         try:
             url = httpx.URL(section.url)
-        except httpx.InvalidURL as error:
+            self._origin = _origin(url)
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise ConfigError(
                 f"[sources.http.{name}] url is no address: {error}", "Mend it in trialwise.toml."
             ) from None
-        self._origin = _origin(url)
         self._kind, _, self._place = section.auth.partition(" ")
         self._secret = _checked(name, section, secret)
         self._backoff = backoff or Backoff()
@@ -119,11 +119,12 @@ class Client:
         """
         try:
             url = httpx.URL(base).join(address)
+            origin = _origin(url)
         except (httpx.InvalidURL, ValueError, TypeError):
             raise SourceError(f"{self.where}: the address of the next page is none", "Ask its owner.") from None
         if self._kind == "query":
             url = url.copy_remove_param(self._place)
-        if _origin(url) != self._origin:
+        if origin != self._origin:
             raise SourceError(
                 f"{self.where} leads on to another host, {url.scheme}://{url.netloc.decode('ascii', 'replace')}",
                 "What is sent is for the configured address alone. Set url to the host that has all pages.",
