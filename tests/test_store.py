@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import shutil
@@ -19,7 +20,8 @@ from tests.crash import crash_at_every_step
 from tests.landing.kit import event, subscription
 from trialwise.delivery.generation import open_generation, publish
 from trialwise.engines.duckdb import Engine, connect
-from trialwise.errors import StoreDamaged
+from trialwise.errors import DiskFull, StoreDamaged
+from trialwise.landing import durable
 from trialwise.landing.folder import Landing
 from trialwise.landing.load import load
 from trialwise.landing.report import LoadReport
@@ -272,6 +274,23 @@ def test_a_missing_store_is_no_damage(company: Company, tmp_path: Path) -> None:
     store = store_in(folder)
     assert store.work(partial(refreshed, folder=folder)) == company.expected
     assert recoveries(folder) == ()
+
+
+def test_without_room_for_the_record_nothing_is_moved(
+    company: Company, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = company.copy(tmp_path / "data")
+    (folder / "store.duckdb").write_bytes(b"torn")
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "replace", full)
+        with pytest.raises(DiskFull, match="Make room"):
+            store_in(folder).work(partial(refreshed, folder=folder))
+    assert (folder / "store.duckdb").read_bytes() == b"torn"
+    assert store_in(folder).work(partial(refreshed, folder=folder)) == company.expected
 
 
 def test_numbers_go_on_even_when_the_record_is_lost(company: Company, tmp_path: Path) -> None:

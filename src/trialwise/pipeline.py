@@ -35,7 +35,7 @@ from trialwise.scoring.calibrate import GRID, VERSIONS, Query, calibrate, months
 from trialwise.sources import guess
 from trialwise.sources.files import FileSource, open_file
 from trialwise.sources.formats import TRANSLATORS
-from trialwise.store import Recovery, Store, recoveries
+from trialwise.store import Recovery, Store, recoveries, writing
 from trialwise.stripe_intake import Door, StripeImported
 from trialwise.transform.build import BuildReport, build_models, check_models, create_schemas, sketch
 from trialwise.transform.columns import check_columns
@@ -476,7 +476,8 @@ def _keep_calibration(workspace: Workspace, store: Engine) -> None:
     """Keep the versions beside the store before anything that rests on them is published."""
     packed = versions.pack(store)
     if not workspace.calibration.exists() or workspace.calibration.read_bytes() != packed:
-        durable.replace(workspace.calibration, packed)
+        with writing(workspace.data):
+            durable.replace(workspace.calibration, packed)
 
 
 def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) -> str:

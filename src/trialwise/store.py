@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from trialwise.clock import utc_now
 from trialwise.engines.duckdb import Engine, connect
-from trialwise.errors import StoreDamaged
+from trialwise.errors import DiskFull, StoreDamaged, StoreError
 from trialwise.landing import durable
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import LoadReport
@@ -161,11 +161,12 @@ class Store:
         if not known or known[-1].is_moved:
             return
         kept = self.path.with_name(known[-1].kept)
-        # The log goes first: a log without its database must never meet a new one.
-        for source, target in ((self._log, kept.with_name(kept.name + ".wal")), (self.path, kept)):
-            if source.exists() and not target.exists():
-                source.rename(target)
-        durable.sync_folder(self.path.parent)
+        with writing(self.path.parent):
+            # The log goes first: a log without its database must never meet a new one.
+            for source, target in ((self._log, kept.with_name(kept.name + ".wal")), (self.path, kept)):
+                if source.exists() and not target.exists():
+                    source.rename(target)
+            durable.sync_folder(self.path.parent)
         self._note((*known[:-1], replace(known[-1], is_moved=True)))
 
     def _fill_successor(self, engine: Engine) -> LoadReport:
@@ -181,7 +182,18 @@ class Store:
 
     def _note(self, entries: tuple[Recovery, ...]) -> None:
         text = json.dumps({"recoveries": [_plain(entry) for entry in entries]}, indent=2, ensure_ascii=False)
-        durable.replace(self.path.parent / RECORD, text.encode() + b"\n")
+        with writing(self.path.parent):
+            durable.replace(self.path.parent / RECORD, text.encode() + b"\n")
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """What the disk refuses to write into a data folder is a StoreError (DiskFull where there is no room)."""
+    try:
+        yield
+    except OSError as error:
+        kind = DiskFull if error.errno in durable.NO_ROOM else StoreError
+        raise kind(f"{folder} cannot be written: {error}", "Make room or mend the disk, and run it again.") from error
 
 
 def _cause(error: StoreDamaged) -> str:
