@@ -134,11 +134,13 @@ def _due(landing: Landing, landed_before: datetime) -> list[Segment]:
 def _batches(segments: Iterable[Segment]) -> Iterable[list[Segment]]:
     """Segments that go into one file each."""
     batch: list[Segment] = []
+    size = 0
     for segment in segments:
-        if batch and sum(one.bytes for one in batch) + segment.bytes > FILE_BYTES:
+        if batch and size + segment.bytes > FILE_BYTES:
             yield batch
-            batch = []
+            batch, size = [], 0
         batch.append(segment)
+        size += segment.bytes
     if batch:
         yield batch
 
@@ -204,7 +206,8 @@ def _free_path(folder: Path, first: int, last: int) -> Path:
 
 
 def _add(report: CompactReport, batch: Sequence[Segment], kept: Compacted | None) -> CompactReport:
-    held = [segment for segment in batch if kept is not None and segment.number in kept.segments]
+    numbers = frozenset(() if kept is None else kept.segments)
+    held = [segment for segment in batch if segment.number in numbers]
     return CompactReport(
         report.segments + len(held),
         report.records + sum(segment.records for segment in held),
