@@ -127,7 +127,8 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, then say so."""
         await super().startup(sockets)
-        self._line.sendall(READY)
+        with suppress(OSError):  # the parent is gone already: that ends this server, not the requests it has
+            self._line.sendall(READY)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
