@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,8 @@ def main() -> int:
     asked.add_argument("--out", type=Path, help="the report as JSON, written anew after every kill")
     asked.add_argument("--folder", type=Path, help="an empty folder to work in, kept; else one that is removed")
     options = asked.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit("stopped"))
 
     def note(report: Report) -> None:
         if options.out is not None:
