@@ -1,9 +1,11 @@
--- Fate of this load's records: loaded, duplicate, quarantined.
-SELECT count(*) FILTER (WHERE r.fate = 'loaded'), count(*) FILTER (WHERE r.fate = 'duplicate'), count(*) FILTER (WHERE r.fate = 'quarantined')
-FROM (
-  SELECT CASE WHEN reason IS NOT NULL THEN 'quarantined' WHEN fate = 'new' THEN 'loaded' ELSE 'duplicate' END AS fate FROM calls
+-- Fate of the records of each load: loaded, duplicate, quarantined.
+SELECT t.load_id, count(*) FILTER (WHERE r.fate = 'loaded'), count(*) FILTER (WHERE r.fate = 'duplicate'), count(*) FILTER (WHERE r.fate = 'quarantined')
+FROM taken AS t
+LEFT JOIN (
+  SELECT load_id, CASE WHEN reason IS NOT NULL THEN 'quarantined' WHEN fate = 'new' THEN 'loaded' ELSE 'duplicate' END AS fate FROM calls
   UNION ALL
-  SELECT CASE WHEN reason IS NOT NULL THEN 'quarantined' WHEN fate = 'new' THEN 'loaded' ELSE 'duplicate' END FROM stripe_records
+  SELECT load_id, CASE WHEN reason IS NOT NULL THEN 'quarantined' WHEN fate = 'new' THEN 'loaded' ELSE 'duplicate' END FROM stripe_records
   UNION ALL
-  SELECT 'quarantined' FROM damaged
-) AS r
+  SELECT s.load_id, 'quarantined' FROM damaged AS d JOIN segments AS s ON s.segment = d.segment
+) AS r ON r.load_id = t.load_id
+GROUP BY t.load_id ORDER BY t.load_id

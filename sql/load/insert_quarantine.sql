@@ -1,7 +1,7 @@
 -- Refused records with their place and bytes; the detail is for reading, the bytes tell all.
 INSERT INTO raw.quarantine
 SELECT quarantine_key(r.segment, r.item),
-  s.source, s.file, r.line, r.byte_offset, r.reason, left(r.detail, 200), r.raw, coalesce(r.landed_at, s.landed_at), $load_id, NULL, r.segment
+  s.source, s.file, r.line, r.byte_offset, r.reason, left(r.detail, 200), r.raw, coalesce(r.landed_at, s.landed_at), s.load_id, NULL, r.segment
 FROM (
   SELECT segment, item, line, byte_offset, reason, detail, raw, landed_at FROM calls WHERE reason IS NOT NULL
   UNION ALL

@@ -50,7 +50,7 @@ CREATE OR REPLACE TEMP MACRO to_uuid(id) AS
 -- The values of a JSON object in one spelling whatever file they came in: a CSV cell is the text "3", a floating-point
 -- column makes 3.0 of it, Parquet has every key, with null where there is nothing. No object, or a key twice: as it stands.
 CREATE OR REPLACE TEMP MACRO same_values(t) AS
-  CASE WHEN t IS NULL THEN '[]'
+  CASE WHEN t IS NULL OR t = '{}' THEN '[]'
     ELSE coalesce(CAST(to_json(list_sort(list_transform(
       list_filter(map_entries(from_json(t, '"MAP(VARCHAR, VARCHAR)"')), lambda e: e.value IS NOT NULL),
       lambda e: [e.key, regexp_replace(e.value, '^(-?[0-9]+)\.0+$', '\1')]))) AS VARCHAR), t) END;

@@ -56,7 +56,7 @@ clocked AS (
   SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND sent_at IS NOT NULL THEN stamped_at END) AS client_at FROM timed
 ),
 placed AS (
-  SELECT t.*, s.import_no,
+  SELECT t.*, s.import_no, s.load_id,
     -- Segment's formula takes the client's clock out; a record without all three keeps the stamp it carries
     coalesce(CASE WHEN t.sent_at IS NOT NULL AND t.received_at IS NOT NULL THEN t.received_at - (t.sent_at - t.client_at) END,
       t.stamped_at, t.original_at, t.received_at, s.landed_at) AS occurred_at,
@@ -110,5 +110,5 @@ SELECT segment, import_no, i, n, o, r, kind, event_name, account_id, subject,
     WHEN 'placeholder_id' THEN concat_ws(', ', 'user ' || user_id, 'anonymous ' || anonymous_id, 'account ' || account_id, 'previous ' || previous_id)
     WHEN 'bad_event' THEN event_name WHEN 'bad_id' THEN concat_ws(', ', user_id, anonymous_id, account_id, previous_id, id)
     ELSE detail END,
-  CASE WHEN reason IS NOT NULL THEN coalesce(from_base64(b64), encode(sent)) END, 'new', landed_at
+  CASE WHEN reason IS NOT NULL THEN coalesce(from_base64(b64), encode(sent)) END, 'new', landed_at, load_id
 FROM identified

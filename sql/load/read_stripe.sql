@@ -31,7 +31,7 @@ named AS (
   FROM shaped
 ),
 judged AS (
-  SELECT n.*, coalesce(n.arrived_at, s.landed_at) AS landed_at, epoch_instant(n.created_text) AS created_at,
+  SELECT n.*, s.load_id, coalesce(n.arrived_at, s.landed_at) AS landed_at, epoch_instant(n.created_text) AS created_at,
     CASE WHEN n.problem IS NOT NULL THEN n.problem
       WHEN n.shape IS NULL THEN 'unknown_shape'
       WHEN n.shape = 'thin' THEN 'thin_event'
@@ -58,5 +58,5 @@ SELECT segment, i, n, o,
   CASE reason WHEN 'livemode_mismatch' THEN 'livemode ' || CAST(livemode AS VARCHAR) || ', [stripe] livemode asks for ' || $livemode
     WHEN 'other_account' THEN concat('account ', v[17], ', this workspace holds ', $stripe_account)
     WHEN 'thin_event' THEN concat_ws(' ', v[1], v[3]) WHEN 'bad_timestamp' THEN concat('created ', coalesce(created_text, 'is missing')) ELSE detail END,
-  CASE WHEN reason IS NOT NULL THEN coalesce(from_base64(b64), encode(raw)) END, 'new'
+  CASE WHEN reason IS NOT NULL THEN coalesce(from_base64(b64), encode(raw)) END, 'new', load_id
 FROM judged

@@ -19,6 +19,6 @@ CREATE TABLE IF NOT EXISTS raw.stripe (
   landed_at TIMESTAMP NOT NULL, -- our clock when the file was landed or the request came
   object VARCHAR NOT NULL, -- JSON text of data.object, or of the snapshot, as received
   previous VARCHAR, -- JSON text of data.previous_attributes as received; NULL where there is none
-  load_order BIGINT NOT NULL, -- order of arrival over all loads
+  load_order BIGINT NOT NULL, -- order of arrival over all loads: landing segment, then record in it
   load_id INTEGER NOT NULL -- load that brought the row
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -15,7 +15,7 @@ from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Import, LoadRange, Manifest
 from trialwise.landing.report import LoadReport
 from trialwise.landing.settings import LoadSettings
-from trialwise.landing.statements import create_raw, own_tables, rows, run
+from trialwise.landing.statements import create_raw, needs, own_tables, rows, run
 from trialwise.landing.translate import Translators
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 _TABLES = (
     "segments", "declared", "retried", "mapped_accounts", "damaged", "translated",
-    "calls", "stripe_records", "contested",
+    "calls", "stripe_records", "contested", "taken",
 )  # fmt: skip
+TOGETHER_BYTES = 256 << 20
+"""Recorded loads are carried out together, as far as that comes to the same, up to this size of their segments."""
 
 
 def load(
@@ -56,13 +58,15 @@ def load(
             stored = []
         ranges = _ranges(stored, manifest, landed_at)
         report = LoadReport(rebuilt=rebuilt)
-        for taken in ranges:
-            report += _load_range(engine, landing, manifest, settings, taken, translators or {})
+        for together in _together(ranges, manifest):
+            report += _load_ranges(engine, landing, manifest, settings, together, translators or {})
         if not ranges:
             _add_mapped_accounts(engine, settings)
         _drop(engine)
+    noted = {known.load_id for known in landing.manifest().loads}
     for taken in [*(LoadRange(*row[:4]) for row in stored), *ranges]:
-        landing.note_load(taken)
+        if taken.load_id not in noted:
+            landing.note_load(taken)
     return report
 
 
@@ -102,40 +106,68 @@ def _ranges(stored: Sequence[tuple[Any, ...]], manifest: Manifest, landed_at: da
     return ranges
 
 
-def _load_range(
+def _together(ranges: Sequence[LoadRange], manifest: Manifest) -> Iterator[list[LoadRange]]:
+    """Successive loads in groups of bounded size: the server loads every half minute, and a store is filled anew with
+    many small loads. What is noted as their number, instant and counts stays each one's own.
+    """
+    if any(needs(f"into_{table}", "load_id") for table in own_tables()):
+        yield from ([taken] for taken in ranges)
+        return
+    group: list[LoadRange] = []
+    size = 0
+    for taken in ranges:
+        entries = manifest.between(taken.first_segment, taken.last_segment)
+        its = sum(segment.bytes for entry in entries for segment in entry.segments)
+        if group and size + its > TOGETHER_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(taken)
+        size += its
+    if group:
+        yield group
+
+
+def _load_ranges(
     engine: Engine,
     landing: Landing,
     manifest: Manifest,
     settings: LoadSettings,
-    taken: LoadRange,
+    together: Sequence[LoadRange],
     translators: Translators,
 ) -> LoadReport:
-    imports = [
-        replace(entry, segments=manifest.kept(entry))
-        for entry in manifest.between(taken.first_segment, taken.last_segment)
-    ]
+    """Carry out loads at once where that comes to the same as one after the other, else each half of them so."""
+    imports = {
+        taken.load_id: [
+            replace(entry, segments=manifest.kept(entry))
+            for entry in manifest.between(taken.first_segment, taken.last_segment)
+        ]
+        for taken in together
+    }
+    entries = [entry for some in imports.values() for entry in some]
     values: dict[str, Any] = {
-        "load_id": taken.load_id,
-        "landed_at": taken.landed_at,
-        "first_segment": taken.first_segment,
-        "last_segment": taken.last_segment,
+        "load_id": together[0].load_id,
         "timezone": settings.timezone,
         "livemode": settings.livemode_text,
         "stripe_account": settings.stripe_account or "",
         "metadata_path": settings.metadata_path,
         "declared": settings.fingerprint + manifest.drops,
     }
-    _check_there(landing, imports)
-    _prepare(engine, settings, imports)
-    _read(engine, landing, imports, values, translators)
+    _check_there(landing, entries)
+    _prepare(engine, settings, together, imports)
+    _read(engine, landing, entries, values, translators)
     damage.collect(engine, landing)
     run(engine, "number_repeats")
+    if len(together) > 1 and rows(engine, "entangled")[0][0]:
+        middle = len(together) // 2
+        return _load_ranges(engine, landing, manifest, settings, together[:middle], translators) + _load_ranges(
+            engine, landing, manifest, settings, together[middle:], translators
+        )
     run(engine, "contested_calls")
     run(engine, "judge_calls")
     run(engine, "judge_stripe_events")
     run(engine, "judge_stripe_objects")
     if rows(engine, "late_refusals")[0][0]:
-        for _ in frames.shown(engine, landing, [segment for entry in imports for segment in entry.segments]):
+        for _ in frames.shown(engine, landing, [segment for entry in entries for segment in entry.segments]):
             run(engine, "fill_raw_calls", values)
             run(engine, "fill_raw_stripe", values)
     run(engine, "resolve_aliases")
@@ -147,31 +179,36 @@ def _load_range(
         "insert_quarantine", "mark_retried",
     ):  # fmt: skip
         run(engine, step, values)
-    loaded, duplicate, quarantined = rows(engine, "counts")[0]
-    received = loaded + duplicate + quarantined
-    run(
-        engine,
-        "insert_load",
-        {**values, "received": received, "loaded": loaded, "duplicate": duplicate, "quarantined": quarantined},
-    )
-    reasons = dict(rows(engine, "reasons", values))
-    return LoadReport(received, loaded, duplicate, quarantined, 0, 1, None, reasons)
+    report = LoadReport(reasons=dict(rows(engine, "reasons", values)))
+    for load_id, loaded, duplicate, quarantined in rows(engine, "counts"):
+        counts = {"loaded": loaded, "duplicate": duplicate, "quarantined": quarantined}
+        received = loaded + duplicate + quarantined
+        run(engine, "insert_load", {**values, **counts, "load_id": load_id, "received": received})
+        report += LoadReport(received, loaded, duplicate, quarantined, 0, 1)
+    return report
 
 
-def _prepare(engine: Engine, settings: LoadSettings, imports: Iterable[Import]) -> None:
-    """Fresh working tables, with what Python knows: segments, declared names, retries, mapped accounts."""
+def _prepare(
+    engine: Engine, settings: LoadSettings, together: Sequence[LoadRange], imports: Mapping[int, Sequence[Import]]
+) -> None:
+    """Fresh working tables, with what Python knows: loads, segments, declared names, retries, mapped accounts."""
     import polars as pl
 
     run(engine, "macros")
-    for table in ("segments", "declared", "retried", "damaged", "translated", "calls", "stripe_records"):
+    for table in ("taken", "segments", "declared", "retried", "damaged", "translated", "calls", "stripe_records"):
         run(engine, table)
-    entries = list(imports)
+    loads = [(taken.load_id, taken.first_segment, taken.last_segment, taken.landed_at) for taken in together]
+    engine.append(
+        "taken", pl.DataFrame(loads, schema=["load_id", "first_segment", "last_segment", "landed_at"], orient="row")
+    )
+    entries = [entry for some in imports.values() for entry in some]
     segments = [
-        (s.number, entry.number, entry.source, entry.file, s.records, entry.landed_at, s.live is not None)
-        for entry in entries
+        (s.number, entry.number, entry.source, entry.file, s.records, entry.landed_at, s.live is not None, load_id)
+        for load_id, some in imports.items()
+        for entry in some
         for s in entry.segments
     ]
-    names = ("segment", "import_no", "source", "file", "records", "landed_at", "is_live")
+    names = ("segment", "import_no", "source", "file", "records", "landed_at", "is_live", "load_id")
     engine.append("segments", pl.DataFrame(segments, schema=list(names), orient="row"))
     engine.append(
         "declared", pl.DataFrame({"event_name": sorted(settings.declared_events)}, schema={"event_name": pl.String})
@@ -198,9 +235,8 @@ def _fill_mapped_accounts(engine: Engine, settings: LoadSettings) -> None:
 
 def _add_mapped_accounts(engine: Engine, settings: LoadSettings) -> None:
     """Keys for the mapping file's accounts when there is nothing else to load."""
-    run(engine, "macros")
-    run(engine, "calls")
-    run(engine, "stripe_records")
+    for table in ("macros", "segments", "calls", "stripe_records"):
+        run(engine, table)
     _fill_mapped_accounts(engine, settings)
     run(engine, "add_accounts", {"metadata_path": settings.metadata_path})
 

@@ -39,6 +39,11 @@ def _names(name: str) -> frozenset[str]:
     return frozenset(_NAME.findall(_COMMENT.sub("", statement(name))))
 
 
+def needs(name: str, value: str) -> bool:
+    """Whether a statement of sql/load names a value."""
+    return value in _names(name)
+
+
 def run(engine: Engine, name: str, values: Mapping[str, Any] | None = None) -> None:
     """Execute a statement of sql/load with those of `values` it names."""
     engine.execute(statement(name), _chosen(name, values))
