@@ -9,15 +9,14 @@ from trialwise.sources.piece import Piece
 
 _ENVELOPE_KEYS = frozenset({"sentAt", "receivedAt", "context"})
 _MANY = {"events": "batch", "stripe": "data", "amplitude": "events"}
+_MARKS = {"events": b'"batch"', "stripe": b'"list"', "amplitude": b'"events"'}
+"""What the bytes of a document of several records cannot be without."""
 
 
 def holds_many(data: bytes, kind: str) -> bool:
     """Whether the bytes of one document may hold several records; a quick test that errs on the side of True."""
-    if data[:1] == b"[":
-        return True
-    if kind == "stripe":
-        return b'"list"' in data
-    return kind in _MANY and f'"{_MANY[kind]}"'.encode() in data
+    mark = _MARKS.get(kind)
+    return (mark is not None and mark in data) or data.startswith(b"[")
 
 
 def unpack(text: str, kind: str) -> Iterator[tuple[int, int, str | None]]:
