@@ -122,7 +122,7 @@ def _check(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]
     assert found[0] == found[1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(STEPS)
 def test_any_order_of_work_gives_the_same_tables(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Any]]
