@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.serving import Served, event, start, until
+from tests.serving import Served, event, serving, start, until
 
 from trialwise.engines.duckdb import connect
 from trialwise.pipeline import load_landed
@@ -134,6 +134,21 @@ def test_a_collector_that_cannot_start_ends_the_server_with_a_reason(workspace: 
         start(workspace.folder, env={"PYTHONPATH": str(tmp_path / "site")})
     assert "collector1 ended with 7 before it served, 3 times" in str(told.value)
     assert "Traceback" not in str(told.value)
+
+
+def test_what_stops_a_collector_for_a_while_does_not_stop_the_server(workspace: Workspace) -> None:
+    config = workspace.folder / "trialwise.toml"
+    whole = config.read_text()
+    with serving(workspace.folder) as server:
+        config.write_text("[server")  # an editor that saved half of it
+        os.kill(server.children()[0], signal.SIGKILL)
+
+        def deaths() -> list[str]:
+            return [line["event"] for line in server.log if line["event"] == "collector died, starting another"]
+
+        until(lambda: len(deaths()) > 3)  # more often than a server that starts would try it
+        config.write_text(whole)
+        assert server.track("after").status_code == 200
 
 
 def test_the_second_signal_ends_it_at_once(workspace: Workspace) -> None:

@@ -38,7 +38,11 @@ class _Child:
 
 
 class Children:
-    """N collectors on one listening socket. on_restart is told of every death."""
+    """N collectors on one listening socket. on_restart is told of every death.
+
+    One that cannot start ends the server while it starts, when somebody is looking. Later it is tried for ever, for
+    what stops it (a file half saved, no memory) passes, and clients wait.
+    """
 
     def __init__(
         self, folder: Path, run: Path, listening: socket.socket, host: str, count: int, on_restart: Callable[[], None]
@@ -50,6 +54,7 @@ class Children:
         self._on_restart = on_restart
         self._ending = threading.Event()
         self._failed: StartFailed | None = None
+        self._have_served = False
         self._ready = threading.Semaphore(0)
         self._children = [_Child(f"collector{number}") for number in range(1, count + 1)]
         self._threads = [
@@ -76,6 +81,7 @@ class Children:
                 raise self._failed
             if time.monotonic() >= until:
                 raise StartFailed(f"a collector did not start within {START_SECONDS:.0f} s", "See what it said above.")
+        self._have_served = not missing
         return not missing
 
     def end(self) -> None:
@@ -103,10 +109,15 @@ class Children:
         pause = FIRST_PAUSE
         while not self._ending.is_set():
             started = time.monotonic()
-            code = self._live_once(child)
+            code: int | str
+            try:
+                code = self._live_once(child)
+            except OSError as error:  # no memory, no descriptors, no processes: that passes
+                code = str(error)
+                child.failed_starts += 1
             if self._ending.is_set():
                 return
-            if child.failed_starts >= MAX_FAILED_STARTS:
+            if child.failed_starts >= MAX_FAILED_STARTS and not self._have_served:
                 self._failed = StartFailed(
                     f"{child.slot} ended with {code} before it served, {child.failed_starts} times",
                     "See what it said above.",
