@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.storm import Report, storm
+from tests.chaos.report import Report
+from tests.chaos.storm import storm
 
 
 def main() -> int:

@@ -95,5 +95,7 @@ POINTS = (
 )  # fmt: skip
 
 STAGES = tuple(dict.fromkeys(point.stage for point in POINTS))
-RANDOM = ("collector", "parent", "everything", "start", "refresh command", "import command")
+RANDOM = (
+    "collector", "parent", "import command", "collector", "everything", "refresh command", "collector", "start",
+)  # fmt: skip
 """Kills at a moment chosen by chance: of one collector, the parent alone, all, a parent that starts, a command."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import random
 import signal
 import socket
@@ -12,20 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import duckdb
-
 from tests.chaos import oracle, sender
 from tests.chaos.points import POINTS, RANDOM, Point
+from tests.chaos.report import Report
 from tests.command import run
 from tests.serving import Served, start
-from trialwise import __version__
 from trialwise.errors import NotFoundError, TrialwiseError
 from trialwise.owner import asking
 from trialwise.pipeline import open_results
@@ -47,59 +42,6 @@ length_days = 14
 """
 EXPECTED = ("collector died, starting another", "collector killed")
 Say = Callable[[str], None]
-
-
-@dataclass
-class Report:
-    """What a storm did and what came of it; `problems` is empty when the promise held.
-
-    kills: by stage of a fail point, or `random` and what was killed. points: how often each fail point fired.
-    restarts: seconds from the start of a process to its listening.
-    """
-
-    seed: int
-    kills: Counter[str] = field(default_factory=Counter)
-    points: Counter[str] = field(default_factory=Counter)
-    restarts: list[float] = field(default_factory=list)
-    reads: int = 0
-    refreshes: int = 0
-    recoveries: int = 0
-    starts_repeated: int = 0
-    seconds: float = 0.0
-    verdict: oracle.Verdict = field(default_factory=oracle.Verdict)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def killed(self) -> int:
-        return self.kills.total()
-
-    def as_json(self) -> dict[str, Any]:
-        """For a file: numbers, and what they were measured with."""
-        times = sorted(self.restarts) or [0.0]
-        return {
-            "kills": self.killed,
-            "seed": self.seed,
-            "problems": [*self.problems, *self.verdict.problems],
-            **{key: value for key, value in asdict(self.verdict).items() if key != "problems"},
-            "kills_by_stage": dict(sorted(self.kills.items())),
-            "fail_points": {point.name: self.points[point.name] for point in POINTS},
-            "restart_seconds": {
-                "starts": len(self.restarts),
-                "repeated_since_the_port_was_taken": self.starts_repeated,
-                "median": round(times[len(times) // 2], 2),
-                "longest": round(times[-1], 2),
-            },
-            "results_read": self.reads,
-            "refreshes_finished": self.refreshes,
-            "damaged_stores_recovered": self.recoveries,
-            "seconds": round(self.seconds),
-            "versions": {
-                "trialwise": __version__,
-                "python": platform.python_version(),
-                "duckdb": duckdb.__version__,
-                "system": f"{platform.system()} {platform.release()}",
-            },
-        }
 
 
 def storm(
@@ -205,20 +147,21 @@ class _Weather:
     # ── the plan ─────────────────────────────────────────────────────────────
 
     def plan(self, kills: int, points: Sequence[Point], chosen: Sequence[str]) -> list[Callable[[], None]]:
-        """The first refresh, then fail points in rounds, each in another order, with one kill at random after three."""
+        """The first refresh, then fail points in rounds, each in another order, with one kill at random after two."""
         first = [point for point in points if point.cause == "first refresh"]
         others = [point for point in points if point.cause != "first refresh"]
         actions: list[Callable[[], None]] = [self._point(point) for point in first]
         actions.append(self._refresh)
-        planned = len(first)
+        planned, turn = len(first), 0
         while planned < kills:
             is_whole = planned == len(first)  # the first round leaves none out
             for number, point in enumerate(self._chance.sample(others, len(others))):
                 actions.append(self._point(point))
                 planned += 1 + (point.cause in ("restart", "damage"))
-                if chosen and number % 3 == 2:
-                    actions.append(self._random(chosen[planned % len(chosen)]))
-                    planned += 1
+                if chosen and number % 2 == 1:
+                    actions.append(self._random(chosen[turn % len(chosen)]))
+                    planned += 1 + (chosen[turn % len(chosen)] == "start")
+                    turn += 1
                 if planned >= kills and not is_whole:
                     break
         return actions
@@ -406,38 +349,46 @@ class _Weather:
     def _strike_by_chance(self, kind: str) -> None:
         self._say(f"{self.report.killed + 1}: random, {kind}")
         time.sleep(self._chance.uniform(0, 1.5))
-        self._count(f"random {kind}")
         if kind == "collector":
             _until(self._served.children, FIRES_WITHIN)
-            _kill(self._chance.choice(self._served.children() or [0]))
+            was = any(_kill(pid) for pid in self._chance.sample(self._served.children(), 1))
         elif kind == "parent":
             self._served.process.kill()
+            was = True
             self._again()
         elif kind == "everything":
-            self._kill_all()
+            was = self._kill_all()
             self._again()
         elif kind == "start":
-            self._served.process.kill()
-            self._served.process.wait(30)
-            with (self._faults.parent / "starts.log").open("ab") as said:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "trialwise", "serve", "--port", str(self._port), "-C", str(self._folder)],
-                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
-                    env={**os.environ, **self._environment},
-                )  # fmt: skip
-            time.sleep(self._chance.uniform(0.2, 2.5))
-            process.kill()
-            process.wait()
-            self._count(f"random {kind}")
-            self._start()
+            was = self._kill_at_start()
         elif kind == "refresh command":
-            self._kill_command(["refresh"], self._chance.uniform(0.3, 3))
+            was = self._kill_command(["refresh"], self._chance.uniform(0.3, 3))
         else:
-            self._import(None, self._chance.uniform(0.3, 1.5))
+            was = self._import(None, self._chance.uniform(0.3, 1.5))
+        if was:
+            self._count(f"random {kind}")
 
-    def _kill_all(self) -> None:
-        for pid in [*self._served.children(), self._served.process.pid]:
+    def _kill_at_start(self) -> bool:
+        """Kill the server, and the next one somewhere on its way; whether that was still alive."""
+        self._served.process.kill()
+        self._served.process.wait(30)
+        self._count("random parent")
+        with (self._faults.parent / "starts.log").open("ab") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "trialwise", "serve", "--port", str(self._port), "-C", str(self._folder)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+                env={**os.environ, **self._environment},
+            )  # fmt: skip
+        time.sleep(self._chance.uniform(0.2, 2.5))
+        process.kill()
+        code = process.wait()
+        self._start()
+        return code == -signal.SIGKILL
+
+    def _kill_all(self) -> bool:
+        for pid in self._served.children():
             _kill(pid)
+        return _kill(self._served.process.pid)
 
     def _kill_command(self, words: Sequence[str], after: float) -> bool:
         process = self._type(words)
@@ -518,12 +469,13 @@ class _Weather:
             self._server.process.wait()
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int) -> bool:
+    """Whether there was such a process."""
     try:
-        if pid:
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        return
+        return False
+    return True
 
 
 def _until(condition: Callable[[], Any], seconds: float) -> bool:

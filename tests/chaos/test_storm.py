@@ -10,7 +10,8 @@ import pytest
 
 from tests.chaos import oracle
 from tests.chaos.points import POINTS
-from tests.chaos.storm import Report, storm
+from tests.chaos.report import Report
+from tests.chaos.storm import storm
 
 WAY_IN = ("receive", "fsync", "seal", "load", "restart", "import")
 
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(folder: Path) -> Report:
     points = [point for point in POINTS if point.stage in WAY_IN]
-    return storm(folder, len(points), 1, points=points, chosen=("collector", "everything", "start", "import command"))
+    return storm(folder, len(points), 1, points=points, chosen=("collector", "everything", "import command", "start"))
 
 
 def test_nothing_acknowledged_is_lost_or_doubled(report: Report) -> None:

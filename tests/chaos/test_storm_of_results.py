@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos.points import POINTS
-from tests.chaos.storm import Report, storm
+from tests.chaos.report import Report
+from tests.chaos.storm import storm
 
 WAY_OUT = ("refresh", "publish", "checkpoint", "command", "compact")
 
