@@ -37,7 +37,9 @@ shaped AS (
   FROM named
 ),
 timed AS (
-  SELECT *,
+  SELECT * REPLACE (
+      -- RudderStack's Python client puts the traits of identify there
+      coalesce(traits, CASE WHEN kind = 'identify' AND json_type(raw, '$.context.traits') = 'OBJECT' THEN raw ->> '$.context.traits' END) AS traits),
     CASE kind WHEN 'track' THEN event WHEN 'page' THEN 'Viewed ' || coalesce(name || ' ', '') || 'Page'
       WHEN 'screen' THEN 'Viewed ' || coalesce(name || ' ', '') || 'Screen' END AS event_name,
     coalesce(user_id, 'anon:' || anonymous_id) AS subject,
@@ -53,7 +55,7 @@ timed AS (
 ),
 clocked AS (
   -- the timestamp of a call as its client sent it is that client's; where Segment received it, Segment has corrected it
-  SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND sent_at IS NOT NULL THEN stamped_at END) AS client_at FROM timed
+  SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND (sent_at IS NOT NULL OR arrived_at IS NOT NULL) THEN stamped_at END) AS client_at FROM timed
 ),
 placed AS (
   SELECT t.*, s.import_no, s.load_id,

@@ -105,6 +105,24 @@ def test_a_retried_request_is_no_news_and_no_conflict(kit: Kit) -> None:
     assert kit.rows(TIMES) == [(NOW - MINUTE, NOW)]
 
 
+def test_a_retry_that_says_when_it_was_sent_is_no_conflict(kit: Kit) -> None:
+    said = call(messageId="m1", timestamp=_iso(NOW))
+    report = kit.receive(arrival(said), arrival({**said, "sentAt": _iso(NOW)}, at=NOW + MINUTE))
+    assert (report.loaded, report.duplicate, report.quarantined) == (1, 1, 0)
+
+
+def test_traits_that_stand_in_the_context_of_identify_are_traits(kit: Kit) -> None:
+    """RudderStack's Python client sends them so."""
+    said = {
+        "type": "identify",
+        "userId": "ana",
+        "messageId": "m1",
+        "context": {"traits": {"email": "ana@acme.example"}},
+    }
+    kit.receive(arrival(said))
+    assert kit.rows("SELECT traits FROM raw.identities") == [('{"email":"ana@acme.example"}',)]
+
+
 def test_segments_export_of_a_call_is_the_call(kit: Kit) -> None:
     kit.receive(arrival(call(messageId="m1", timestamp=_iso(NOW), sentAt=_iso(NOW))))
     export = call(
