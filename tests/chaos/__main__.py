@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from tests.chaos.report import Report
@@ -20,8 +21,16 @@ def main() -> int:
     asked.add_argument("--out", type=Path, help="the report as JSON, written anew after every kill")
     asked.add_argument("--folder", type=Path, help="an empty folder to work in, kept; else one that is removed")
     options = asked.parse_args()
+    asked_to_end = threading.Event()
+
+    def end(*_: object) -> None:
+        """The first signal asks for the verdict on what has been, the second one ends at once."""
+        if asked_to_end.is_set():
+            sys.exit("stopped")
+        asked_to_end.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit("stopped"))
+        signal.signal(number, end)
 
     def note(report: Report) -> None:
         if options.out is not None:
@@ -32,7 +41,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="storm-") as temporary:
         folder = options.folder or Path(temporary)
-        report = storm(folder, options.kills, options.seed, say, note=note)
+        report = storm(folder, options.kills, options.seed, say, note=note, is_over=asked_to_end.is_set)
     note(report)
     told = report.as_json()
     sys.stdout.write(json.dumps(told, indent=2) + "\n")

@@ -52,11 +52,12 @@ def storm(
     points: Sequence[Point] = POINTS,
     chosen: Sequence[str] = RANDOM,
     note: Callable[[Report], None] = lambda _: None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Kill at least `kills` times: at every one of `points`, again and again, with kills at random of the `chosen`
     kinds between.
 
-    note: called with the report as it grows.
+    note: called with the report as it grows. is_over: asked after every kill; then the verdict comes early.
     """
     weather = _Weather(folder, seed, say)
     try:
@@ -65,6 +66,8 @@ def storm(
             action()
             weather.look()
             note(weather.report)
+            if is_over():
+                break
         weather.calm()
     finally:
         weather.clear()
