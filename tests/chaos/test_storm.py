@@ -24,7 +24,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(folder: Path) -> Report:
     points = [point for point in POINTS if point.stage in WAY_IN]
-    return storm(folder, len(points), 1, points=points, chosen=("collector", "everything", "import command", "start"))
+    return storm(
+        folder, len(points), 1, points=points, chosen=("collector", "everything", "import command", "start"), every=5
+    )
 
 
 def test_nothing_acknowledged_is_lost_or_doubled(report: Report) -> None:

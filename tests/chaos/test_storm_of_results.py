@@ -16,7 +16,7 @@ WAY_OUT = ("refresh", "publish", "checkpoint", "command", "compact")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     points = [point for point in POINTS if point.stage in WAY_OUT]
     chosen = ("parent", "refresh command")
-    return storm(tmp_path_factory.mktemp("storm"), len(points), 2, points=points, chosen=chosen)
+    return storm(tmp_path_factory.mktemp("storm"), len(points), 2, points=points, chosen=chosen, every=5)
 
 
 def test_results_stay_readable_and_nothing_is_lost(report: Report) -> None:
