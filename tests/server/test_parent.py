@@ -16,6 +16,7 @@ from trialwise.errors import CheckFailed, InputError, NotFoundError, StoreError,
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.report import LoadReport
 from trialwise.server import parent, state
+from trialwise.server.stop import Stop
 from trialwise.workspace import Workspace
 
 
@@ -37,7 +38,7 @@ def test_a_command_that_has_the_store_is_waited_for(workspace: Workspace, monkey
     thread.start()
     assert has.wait(30)
     monkeypatch.setattr(parent, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: go_on.set()))
-    with parent._owned(workspace, parent._Stop()) as owned:
+    with parent._owned(workspace, Stop()) as owned:
         assert owned.turns is not None
     thread.join()
 
@@ -47,7 +48,7 @@ def test_a_command_that_keeps_the_store_is_named(workspace: Workspace, monkeypat
     with (
         workspace.lock(),
         pytest.raises(StoreLocked, match=f"owned by process {os.getpid()}"),
-        parent._owned(workspace, parent._Stop()),
+        parent._owned(workspace, Stop()),
     ):
         raise AssertionError("it was given twice")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from trialwise.scheduler import Schedule, jobs_of
 from trialwise.server import binding, metrics, state
 from trialwise.server.children import Children
 from trialwise.server.state import State
+from trialwise.server.stop import Stop
 from trialwise.sources.webhooks import check_providers
 from trialwise.stripe_intake import stripe_state
 from trialwise.workspace import Claimed, Workspace, claim
@@ -54,7 +54,7 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
     host = section.host if host is None else host
     binding.check_exposed(host, section.public_url, Keys(workspace.keys))
     logs.configure(logs.secrets_of(secrets), process="server")
-    stop = _stop_by_signals()
+    stop = Stop.by_signals()
     with ExitStack() as held:
         held.enter_context(_only_server(workspace))
         listening = held.enter_context(binding.bind(host, section.port if port is None else port))
@@ -70,7 +70,7 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
             if children.start(lambda: stop.is_asked):
                 schedule.start()
                 logs.say(f"listening on {binding.url_of(listening)}")
-                stop.wait(children)
+                stop.wait(children.kill)
         finally:
             log.info("ending")
             listening.close()
@@ -80,42 +80,6 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
             commands.join()
             _finish(owner)
     log.info("ended")
-
-
-class _Stop:
-    """The wish to end: the first signal asks for it, the second one means at once."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-        self._children: Children | None = None
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether a signal came."""
-        return self._asked.is_set()
-
-    def wait(self, children: Children) -> None:
-        """Until a signal comes."""
-        self._children = children
-        while not self._asked.wait(0.2):  # a library's handler may keep a signal from ending a longer wait
-            continue
-
-    def signalled(self, *_: object) -> None:
-        """As a signal handler."""
-        if self._asked.is_set():
-            if self._children is not None:
-                self._children.kill()
-            os._exit(1)
-        self._asked.set()
-
-
-def _stop_by_signals() -> _Stop:
-    stop = _Stop()
-    signal.signal(signal.SIGTERM, stop.signalled)
-    signal.signal(signal.SIGINT, stop.signalled)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's choice stands
-        signal.signal(signal.SIGHUP, stop.signalled)
-    return stop
 
 
 @contextmanager
@@ -131,7 +95,7 @@ def _only_server(workspace: Workspace) -> Iterator[None]:
 
 
 @contextmanager
-def _owned(workspace: Workspace, stop: _Stop) -> Iterator[Workspace]:
+def _owned(workspace: Workspace, stop: Stop) -> Iterator[Workspace]:
     """Own the store; a command that has it is waited for a while."""
     until = time.monotonic() + STORE_SECONDS
     with ExitStack() as held:
