@@ -12,16 +12,26 @@ fields AS (
     CASE WHEN problem IS NULL AND env IS NOT NULL THEN json_extract_string(env, ['$.sentAt', '$.receivedAt', '$.context.groupId']) END AS e
   FROM (SELECT *, CASE WHEN refused IS NOT NULL THEN refused ELSE coalesce(json_problem(raw), json_problem(env)) END AS problem FROM told) AS c
 ),
+parted AS (
+  SELECT *, lower(coalesce(v[1], v[2])) AS announced,
+    -- a flat record has no word of Segment's in it: its own columns are properties
+    $format = 'flat' OR ($format = 'auto' AND (announced IS NULL OR announced NOT IN ('track', 'identify', 'group', 'page', 'screen', 'alias'))
+      AND v[5] IS NULL AND v[7] IS NULL AND v[14] IS NULL) AS is_flat
+  FROM fields
+),
 named AS (
-  SELECT *, lower(coalesce(v[1], v[2])) AS announced, v[3] AS event, v[4] AS name,
-    coalesce(v[5], v[6]) AS user_id, coalesce(v[7], v[8]) AS anonymous_id, coalesce(v[9], v[10]) AS group_id,
-    coalesce(v[11], v[12], v[13], e[3]) AS context_account, coalesce(v[14], v[15], v[16]) AS id,
-    coalesce(v[17], v[18]) AS timestamp_text, coalesce(v[19], v[20]) AS original_text,
+  SELECT *, v[3] AS event, v[4] AS name,
+    coalesce(said(is_flat, v[5]), said(is_flat, v[6])) AS user_id, coalesce(said(is_flat, v[7]), said(is_flat, v[8])) AS anonymous_id,
+    coalesce(said(is_flat, v[9]), said(is_flat, v[10])) AS group_id,
+    coalesce(said(is_flat, v[11]), said(is_flat, v[12]), said(is_flat, v[13]), e[3]) AS context_account,
+    coalesce(said(is_flat, v[14]), said(is_flat, v[15]), said(is_flat, v[16])) AS id,
+    coalesce(said(is_flat, v[17]), said(is_flat, v[18])) AS timestamp_text, coalesce(said(is_flat, v[19]), said(is_flat, v[20])) AS original_text,
     -- what a client says of when it was received counts only where we did not receive it ourselves
-    coalesce(v[21], e[1]) AS sent_text, CASE WHEN arrived_at IS NULL THEN coalesce(v[22], v[23], e[2]) END AS received_text, v[24] AS previous_id,
+    coalesce(said(is_flat, v[21]), e[1]) AS sent_text,
+    CASE WHEN arrived_at IS NULL THEN coalesce(said(is_flat, v[22]), said(is_flat, v[23]), e[2]) END AS received_text, v[24] AS previous_id,
     CASE WHEN starts_with(ltrim(v[25]), '{') AND json_valid(v[25]) THEN v[25] END AS properties,
     CASE WHEN starts_with(ltrim(v[26]), '{') AND json_valid(v[26]) THEN v[26] END AS traits
-  FROM fields
+  FROM parted
 ),
 shaped AS (
   SELECT *,
@@ -30,10 +40,7 @@ shaped AS (
       WHEN previous_id IS NOT NULL THEN 'alias'
       WHEN group_id IS NOT NULL THEN 'group'
       WHEN traits IS NOT NULL THEN 'identify'
-      WHEN name IS NOT NULL THEN 'page' END AS kind,
-    -- a flat record has no word of Segment's in it: its own columns are properties
-    $format = 'flat' OR ($format = 'auto' AND (announced IS NULL OR announced NOT IN ('track', 'identify', 'group', 'page', 'screen', 'alias'))
-      AND v[5] IS NULL AND v[7] IS NULL AND v[14] IS NULL) AS is_flat
+      WHEN name IS NOT NULL THEN 'page' END AS kind
   FROM named
 ),
 timed AS (
@@ -55,7 +62,7 @@ timed AS (
 ),
 clocked AS (
   -- the timestamp of a call as its client sent it is that client's; where Segment received it, Segment has corrected it
-  SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND (sent_at IS NOT NULL OR arrived_at IS NOT NULL) THEN stamped_at END) AS client_at FROM timed
+  SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND (sent_at IS NOT NULL OR (arrived_at IS NOT NULL AND NOT $translated)) THEN stamped_at END) AS client_at FROM timed
 ),
 placed AS (
   SELECT t.*, s.import_no, s.load_id,

@@ -66,7 +66,9 @@ def pull(
     count = Pulled(name)
     try:
         with alone(workspace, key, f"[sources.http.{name}]"):
-            state = State() if again else State.from_json(cursors.get(key))
+            state = State.from_json(cursors.get(key))
+            if again:
+                state = State(history_until=state.history_until)
             try:
                 channel = channel_of(name, section)
                 with (
@@ -75,7 +77,7 @@ def pull(
                 ):
                     for page in pages(client, section, state, envelope=record.envelope(name, section), now=now):
                         if page.pieces:
-                            journal.append([Arrival(None if page.is_backfill else now(), page.pieces)])
+                            journal.append([Arrival(None, page.history), Arrival(now(), page.news)])
                         cursors.put(key, page.state.to_json())
                         state = page.state
                         count = _counted(count, page)

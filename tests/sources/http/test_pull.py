@@ -161,6 +161,23 @@ def test_everything_is_read_anew_when_that_is_said(puller: Puller) -> None:
     assert "since" not in puller.api.asked[-1].query
 
 
+def test_what_came_as_news_stays_news_when_everything_is_read_anew(puller: Puller) -> None:
+    mapping = {"timestamp": "when"}
+    puller.api.records = [{"id": 1, "when": f"{NOW - timedelta(days=3):%Y-%m-%dT%H:%M:%SZ}"}]
+    assert puller.pull(event="Login", mapping=mapping).is_backfill
+    news = NOW + timedelta(minutes=5)
+    puller.api.records += [{"id": 2, "when": f"{news:%Y-%m-%dT%H:%M:%SZ}"}, {"id": 3, "when": int(news.timestamp())}]
+    puller.now = NOW + timedelta(days=1)
+    done = pull(puller.workspace, "usage", again=True, backoff=puller.backoff, now=lambda: puller.now)
+    assert (done.records, done.is_backfill) == (3, True)
+    assert [("at" in frame, json.loads(frame["raw"])["id"]) for frame in puller.landed()] == [
+        (False, 1),
+        (False, 1),
+        (True, 2),
+        (True, 3),
+    ]
+
+
 @pytest.mark.parametrize(
     ("form", "source", "records"),
     [

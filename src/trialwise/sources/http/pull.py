@@ -16,7 +16,7 @@ from trialwise.sources.http.answer import Answer, PageRefused
 from trialwise.sources.http.paging import Request, first_request, next_request, param_of
 from trialwise.sources.http.path import find
 from trialwise.sources.http.records import is_lines, of_document, of_lines, text_of
-from trialwise.sources.http.since import Value, greatest, stepped_back
+from trialwise.sources.http.since import Value, greatest, is_before, stepped_back
 from trialwise.sources.json_text import Unbalanced
 from trialwise.sources.piece import Piece
 
@@ -48,6 +48,7 @@ class State:
     definition   of the section's parts that say what is asked for; another one begins anew
     since        greatest value of finished pulls
     completed_at when the last pull was finished, ISO 8601 in UTC; None before the first
+    history_until when the first one was; what happened later came as news, and stays so when all is read anew
     running      a pull that was interrupted
     failed_at, failure, failures   the last failure, when there was no success since
     """
@@ -55,6 +56,7 @@ class State:
     definition: str = ""
     since: Value | None = None
     completed_at: str | None = None
+    history_until: str | None = None
     running: Running | None = None
     failed_at: str | None = None
     failure: str | None = None
@@ -81,14 +83,21 @@ class State:
 class Page:
     """One page's records, and the state to save once they are durable.
 
-    read: how many records it had, those among them whose event has not happened yet included; is_backfill: whether the
-    source has never been read to its end before, so that its records are history.
+    history: those known from the instants they name themselves; news: those known since they were read; read: how many
+    records the page had, those whose event has not happened yet included; is_backfill: whether the source is read from
+    its beginning.
     """
 
-    pieces: tuple[Piece, ...]
+    history: tuple[Piece, ...]
+    news: tuple[Piece, ...]
     read: int
     state: State
     is_backfill: bool
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """All that are to be landed."""
+        return self.history + self.news
 
 
 def definition(section: HttpSection) -> str:
@@ -124,10 +133,10 @@ def pages(
     gives the same page again and again.
     """
     if state.definition != definition(section):
-        state = State(definition=definition(section), failures=state.failures)
+        state = State(definition(section), history_until=state.history_until, failures=state.failures)
     if state.running is not None and state.running.reading != _reading(section):
         state = replace(state, running=None)
-    is_backfill = state.completed_at is None
+    is_backfill, history_until = state.completed_at is None, state.history_until
     resumed = state.running is not None
     running = state.running or _begin(section, state, now())
     asked: set[str] = set()
@@ -153,11 +162,14 @@ def pages(
             following = replace(following, url=client.absolute(following.url, answer.url))
         running = _onward(client, section, running, following, pieces, now())
         if following is None:
-            state = State(state.definition, running.greatest, _stamp(now()))
+            done = _stamp(now())
+            state = State(state.definition, running.greatest, done, state.history_until or done)
         else:
             state = replace(state, running=running)
-        landed = tuple(piece for piece in pieces if _has_happened(piece, section))
-        yield Page(landed, len(pieces), state, is_backfill)
+        landed = [piece for piece in pieces if _has_happened(piece, section)]
+        history = [piece for piece in landed if is_backfill and _is_history(piece, section, history_until)]
+        news = [piece for piece in landed if piece not in history] if len(history) < len(landed) else []
+        yield Page(tuple(history), tuple(news), len(pieces), state, is_backfill)
         if following is None:
             return
 
@@ -202,6 +214,14 @@ def _has_happened(piece: Piece, section: HttpSection) -> bool:
     return not record.startswith("{") or (
         place is not None and record[place[0] : place[1]].strip() not in ("null", '""')
     )
+
+
+def _is_history(piece: Piece, section: HttpSection, until: str | None) -> bool:
+    """Whether a record of a pull from the beginning was there before the first pull was done; all are in that one."""
+    if until is None:
+        return True
+    place = section.mapping.get("timestamp", "timestamp")
+    return is_before(piece, steps(place), datetime.fromisoformat(until).replace(tzinfo=None))
 
 
 def _onward(

@@ -43,6 +43,23 @@ def greatest(pieces: Iterable[Piece], path: Sequence[Step], so_far: Value | None
     return best
 
 
+def is_before(piece: Piece, path: Sequence[Step], moment: datetime) -> bool:
+    """Whether the instant at `path` of a record (ISO 8601; epoch s, ms, us) lies before `moment` (UTC, no zone).
+
+    False where there is no such instant.
+    """
+    try:
+        value = scalar(piece.data.decode("utf-8", "surrogateescape"), path)
+    except Unbalanced:
+        return False
+    digits = str(value)
+    units = _EPOCH_UNITS.get(len(digits)) if digits.isascii() and digits.isdigit() else None
+    if units is not None:
+        return int(digits) < moment.replace(tzinfo=UTC).timestamp() * units
+    instant = None if value is None else _key(value)
+    return isinstance(instant, datetime) and instant < moment
+
+
 def stepped_back(value: Value, minutes: int) -> Value:
     """The value so many minutes earlier, in the same spelling: ISO dates and instants, epoch s, ms, us.
 
