@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+import typer
 
 import trialwise
 from tests.command import run, write_lines
+from trialwise import cli
 from trialwise.delivery.metrics import METRIC_COLUMNS
 from trialwise.delivery.trials import TRIAL_COLUMNS
+from trialwise.reference import cli_markdown
 
 
 def test_help_needs_less_than_a_third_of_a_cpu_second() -> None:
@@ -40,6 +45,27 @@ def test_every_command_has_help_with_an_example() -> None:
     ):  # fmt: skip
         shown = run(*command.split(), "--help")
         assert f"trialwise {command}" in shown.out, command
+
+
+def test_help_shows_every_section_of_the_configuration_it_names() -> None:
+    found: dict[str, set[str]] = {}
+
+    def visit(node: Any, *path: str) -> None:
+        texts = [node.help, *(getattr(item, "help", None) for item in node.params)]
+        named = {word for text in texts for word in re.findall(r"\[[a-z][a-z_.]*\]", text or "")}
+        if named:
+            found[" ".join(path)] = named
+        for name, child in getattr(node, "commands", {}).items():
+            visit(child, *path, name)
+
+    visit(typer.main.get_command(cli.app))
+    assert found.keys() >= {"serve", "compact"}
+    page = cli_markdown(typer.main.get_command(cli.app))
+    for command, named in found.items():
+        shown = run(*command.split(), "--help").out
+        assert {word for word in named if word not in shown} == set(), command
+        section = page.partition(f"## trialwise {command}\n")[2].partition("\n## ")[0]
+        assert {word for word in named if word not in section or "\\" + word in section} == set(), command
 
 
 def test_version_and_wrong_usage() -> None:

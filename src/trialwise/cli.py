@@ -802,9 +802,9 @@ def quarantine_retry(
     epilog=_examples("trialwise serve", "trialwise serve --port 0", "trialwise serve --host 0.0.0.0 --workers 2")
 )
 def serve(
-    host: Annotated[str | None, typer.Option(help="Where to listen; [server] host when left out.")] = None,
-    port: Annotated[int | None, typer.Option(help="[server] port when left out; 0 takes a free one.", min=0)] = None,
-    workers: Annotated[int | None, typer.Option(help="Collectors; [server] workers when left out.", min=1)] = None,
+    host: Annotated[str | None, typer.Option(help=r"Where to listen; \[server] host when left out.")] = None,
+    port: Annotated[int | None, typer.Option(help=r"\[server] port when left out; 0 takes a free one.", min=0)] = None,
+    workers: Annotated[int | None, typer.Option(help=r"Collectors; \[server] workers when left out.", min=1)] = None,
     folder: Folder = Path(),
 ) -> None:
     """Take events and webhooks over HTTP, load and refresh on schedule; other commands work meanwhile."""
@@ -857,7 +857,7 @@ def keys_revoke(
 
 @app.command(epilog=_examples("trialwise compact", "trialwise compact -C acme"))
 def compact(folder: Folder = Path()) -> None:
-    """Put what was landed days ago into Parquet files, and drop events beyond [landing] keep_event_days."""
+    r"""Put what was landed days ago into Parquet files, and drop events beyond \[landing] keep_event_days."""
     from trialwise.owner.asking import compact as run
     from trialwise.progress import progress
 

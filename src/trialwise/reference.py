@@ -30,13 +30,13 @@ def cli_markdown(command: Any) -> str:
 
 
 def _section(context: Any, node: Any) -> str:
-    lines = [f"## {context.command_path}", "", (node.help or "").strip(), ""]
+    lines = [f"## {context.command_path}", "", _plain(node.help).strip(), ""]
     arguments = [item for item in node.params if item.param_type_name == "argument"]
     options = [item for item in node.params if item.param_type_name == "option" and item.name != "help"]
     usage = " ".join([context.command_path, *(_shown(item) for item in arguments), *(["[OPTIONS]"] if options else [])])
     lines += [f"`{usage}`", ""]
-    rows = [(_shown(item), getattr(item, "help", None) or "") for item in arguments]
-    rows += [(", ".join([*item.opts, *item.secondary_opts]), item.help or "") for item in options]
+    rows = [(_shown(item), _plain(getattr(item, "help", None))) for item in arguments]
+    rows += [(", ".join([*item.opts, *item.secondary_opts]), _plain(item.help)) for item in options]
     if rows:
         lines += [
             "| | |",
@@ -53,3 +53,8 @@ def _section(context: Any, node: Any) -> str:
 def _shown(argument: Any) -> str:
     name = argument.name.upper() + ("..." if argument.nargs == -1 else "")
     return name if argument.required else f"[{name}]"
+
+
+def _plain(text: str | None) -> str:
+    """A help text without the mark that keeps the terminal from taking a [section] for a colour."""
+    return (text or "").replace(chr(92) + "[", "[")
