@@ -13,7 +13,7 @@ from tests.landing.kit import NOW
 
 from trialwise.errors import StoreError
 from trialwise.landing import manifest
-from trialwise.landing.manifest import Import, LoadRange, Manifest, Segment
+from trialwise.landing.manifest import Dropped, Import, LoadRange, Manifest, Segment
 
 
 def entry(number: int, *segments: int, live: bool = False) -> Import:
@@ -103,6 +103,40 @@ def test_an_append_that_fails_is_taken_back(tmp_path: Path, monkeypatch: pytest.
             manifest.append(tmp_path, entry(2, 2))
     assert (tmp_path / manifest.NAME).read_bytes() == before
     assert manifest.read(tmp_path).last_segment == 1
+
+
+def test_what_was_loaded_follows_what_is_appended(tmp_path: Path) -> None:
+    manifest.append(tmp_path, entry(1, 1, 2))
+    assert manifest.read(tmp_path).last_loaded == 0
+    manifest.append(tmp_path, LoadRange(1, 1, 2, NOW))
+    assert manifest.read(tmp_path).last_loaded == 2
+    assert manifest.read(tmp_path).drops == ""
+    manifest.append(tmp_path, Dropped((1,), NOW))
+    assert manifest.read(tmp_path).drops != ""
+
+
+def test_a_file_larger_than_what_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [entry(number, number, live=number % 3 == 0) for number in range(1, 40)]
+    for one in entries:
+        manifest.append(tmp_path, one)
+    with (tmp_path / manifest.NAME).open("ab") as stream:
+        stream.write((tmp_path / manifest.NAME).read_bytes()[:100])
+    monkeypatch.setattr(manifest, "_BUFFER_BYTES", 64)
+    assert manifest.read(tmp_path).imports == tuple(entries)
+    monkeypatch.undo()
+    assert fresh(tmp_path).imports == tuple(entries)
+
+
+@pytest.mark.parametrize("there", [b'"crc"', b'","entry":', b'"entry":{', b"sha2", b"}}\n"])
+def test_a_byte_changed_anywhere_in_a_line_is_damage(tmp_path: Path, there: bytes) -> None:
+    for number in (1, 2, 3):
+        manifest.append(tmp_path, entry(number, number))
+    path = tmp_path / manifest.NAME
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    place = second.index(there) + 1
+    path.write_bytes(first + second[:place] + bytes([second[place] ^ 1]) + second[place + 1 :] + third)
+    with pytest.raises(StoreError, match="line 2"):
+        manifest.read(tmp_path)
 
 
 STEPS = st.lists(st.sampled_from(["import", "live", "load", "torn", "cut", "read", "swap"]), max_size=25)

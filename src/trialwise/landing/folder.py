@@ -215,7 +215,8 @@ class Landing:
 
     def _recover(self) -> None:
         """The manifest decides: a segment it names gets its name, what was written for an import it lacks goes."""
-        left = sorted(self.folder.glob("*.ndjson.open"))
+        with os.scandir(self.folder) as entries:  # there may be thousands of segments
+            left = sorted(self.folder / entry.name for entry in entries if entry.name.endswith(".ndjson.open"))
         journals = seal.leftovers(self.folder)
         if not left and not journals:
             return

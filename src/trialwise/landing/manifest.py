@@ -8,17 +8,26 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, lru_cache
+from hashlib import md5
 from pathlib import Path
-from typing import Any
+from sys import intern
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+import orjson
 
 from trialwise.errors import StoreError
 from trialwise.landing import durable
 from trialwise.landing.frame import checksum
 
 NAME = "manifest.ndjson"
+_BODY = len('{"crc":"0123456789abcdef","entry":')
+_BUFFER_BYTES = 256 << 10
+_UNMAPPED: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One sealed file of records. Its number gives its name and its place in the order of arrival.
 
@@ -37,7 +46,7 @@ class Segment:
         return f"{self.number:06d}.ndjson"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Import:
     """One file landed, one channel's journals sealed, or records landed again from quarantine, with the segments."""
 
@@ -62,7 +71,7 @@ class Import:
         return self.sha256, self.source, self.format, json.dumps(dict(self.mapping), sort_keys=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LoadRange:
     """The segments one load took, both ends inclusive."""
 
@@ -112,12 +121,12 @@ class Manifest:
         """Number of the newest segment, 0 before the first."""
         return self.ends[-1] if self.ends else 0
 
-    @property
+    @cached_property
     def last_loaded(self) -> int:
         """Number of the newest segment that a load took, 0 before the first."""
         return max((load.last_segment for load in self.loads), default=0)
 
-    @property
+    @cached_property
     def drops(self) -> str:
         """Stands for everything dropped: another text when more is; empty when nothing is."""
         if not self.dropped:
@@ -191,29 +200,28 @@ def read(folder: Path) -> Manifest:
             before = _NOTHING
         if before.end == found.st_size and before.lines:
             return before.said
-        with os.fdopen(os.dup(descriptor), "rb") as stream:
+        with os.fdopen(os.dup(descriptor), "rb", _BUFFER_BYTES) as stream:
             stream.seek(before.end)
-            lines = stream.read(found.st_size - before.end).split(b"\n")[:-1]
+            reading = _further(before, found, path, stream)
     finally:
         os.close(descriptor)
-    said = _with(before.said, path, before.lines + 1, lines)
-    end = before.end + sum(len(line) + 1 for line in lines)
-    last = lines[-1] + b"\n" if lines else before.last
-    _readings[path] = _Reading(found.st_ino, found.st_mtime_ns, end, before.lines + len(lines), last, said)
-    return said
+    _readings[path] = reading
+    return reading.said
 
 
-def _with(said: Manifest, path: Path, first: int, lines: list[bytes]) -> Manifest:
-    """A manifest with further lines, the first of which is line `first` of its file."""
-    if not lines:
-        return said
+def _further(before: _Reading, found: os.stat_result, path: Path, stream: BinaryIO) -> _Reading:
+    """What was read before, with the lines that follow up to the size `found`, one at a time."""
+    said = before.said
     imports: list[Import] = []
     loads: list[LoadRange] = []
     ends: list[int] = []
     holders: dict[int, str] = {}
     dropped: list[int] = []
-    end = said.last_segment
-    for number, line in enumerate(lines, first):
+    last_segment, end, number, last = said.last_segment, before.end, before.lines, before.last
+    for line in stream:
+        if not line.endswith(b"\n") or end + len(line) > found.st_size:
+            break
+        number += 1
         entry = _parse(path, number, line)
         if "load" in entry:
             loads.append(_load_range(entry["load"]))
@@ -223,15 +231,20 @@ def _with(said: Manifest, path: Path, first: int, lines: list[bytes]) -> Manifes
             dropped += _numbers(entry["dropped"]["segments"])
         else:
             imports.append(_import(entry["import"]))
-            end = max([end, *(segment.number for segment in imports[-1].segments)])
-            ends.append(end)
-    return Manifest(
-        said.imports + tuple(imports),
-        said.loads + tuple(loads),
-        said.ends + tuple(ends),
-        {**said.holders, **holders} if holders else said.holders,
-        said.dropped | frozenset(dropped) if dropped else said.dropped,
-    )
+            for segment in imports[-1].segments:
+                last_segment = max(last_segment, segment.number)
+            ends.append(last_segment)
+        end += len(line)
+        last = line
+    if number > before.lines:
+        said = Manifest(
+            said.imports + tuple(imports),
+            said.loads + tuple(loads),
+            said.ends + tuple(ends),
+            {**said.holders, **holders} if holders else said.holders,
+            said.dropped | frozenset(dropped) if dropped else said.dropped,
+        )
+    return _Reading(found.st_ino, found.st_mtime_ns, end, number, last, said)
 
 
 def append(folder: Path, entry: Entry) -> None:
@@ -259,14 +272,15 @@ def append(folder: Path, entry: Entry) -> None:
 
 
 def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    prefix = b'{"crc":"'
-    body = line[len(prefix) + len('0123456789abcdef","entry":') : -1]
-    if not line.startswith(prefix) or checksum(body) != line[len(prefix) : len(prefix) + 16].decode("ascii", "replace"):
+    """What a line with its line feed says; raises StoreError."""
+    body = line[_BODY:-2]
+    crc = md5(body, usedforsecurity=False).hexdigest()[:16].encode()
+    if line[:_BODY] != b'{"crc":"%b","entry":' % crc or line[-2:] != b"}\n":
         raise StoreError(
             f"{path} is damaged in line {number}: its checksum does not fit",
             "Restore the landing folder from a backup; the segments beside it are untouched.",
         )
-    entry: dict[str, Any] = json.loads(body)
+    entry: dict[str, Any] = orjson.loads(body)
     return entry
 
 
@@ -325,21 +339,29 @@ def _entry(entry: Entry) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1)
+def _instant(text: str) -> datetime:
+    """The instant a text says; the last one is given out again, an import's and its load's are mostly the same."""
+    return datetime.fromisoformat(text)
+
+
 def _import(data: dict[str, Any]) -> Import:
+    # what many imports have in common is kept once
     return Import(
-        number=data["number"],
-        source=data["source"],
-        format=data["format"],
-        file=data["file"],
-        sha256=data["sha256"],
-        landed_at=datetime.fromisoformat(data["landed_at"]),
-        segments=tuple(Segment(**segment) for segment in data["segments"]),
-        mapping=data["mapping"],
-        retries=tuple(data["retries"]),
-    )
+        data["number"],
+        intern(data["source"]),
+        intern(data["format"]),
+        intern(data["file"]),
+        data["sha256"],
+        _instant(data["landed_at"]),
+        tuple(
+            [Segment(one["number"], one["records"], one["refused"], one["bytes"], one.get("live"))
+             for one in data["segments"]]
+        ),
+        data["mapping"] or _UNMAPPED,
+        tuple(data["retries"]),
+    )  # fmt: skip
 
 
 def _load_range(data: dict[str, Any]) -> LoadRange:
-    return LoadRange(
-        data["load_id"], data["first_segment"], data["last_segment"], datetime.fromisoformat(data["landed_at"])
-    )
+    return LoadRange(data["load_id"], data["first_segment"], data["last_segment"], _instant(data["landed_at"]))

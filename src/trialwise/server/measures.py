@@ -43,6 +43,11 @@ class Measures:
         self._now = now
         self._counted: dict[Path, _Counted] = {}
 
+    @property
+    def now(self) -> datetime:
+        """Now, UTC without zone."""
+        return datetime.fromtimestamp(self._now(), UTC).replace(tzinfo=None)
+
     def gauges(self) -> Iterator[Gauge]:
         """Everything, measured now."""
         yield from self._waiting()
@@ -55,8 +60,7 @@ class Measures:
         lines = sum(counted.lines for counted in live.values())
         oldest += [_opened_at(path) for path in live]
         manifest = Landing(self._landing).manifest()
-        loaded = max((taken.last_segment for taken in manifest.loads), default=0)
-        waiting = manifest.after(loaded)
+        waiting = manifest.after(manifest.last_loaded)
         oldest += [timestamp(entry.landed_at) for entry in waiting]
         sealed = [path.stat().st_size for path in self._landing.glob(f"*{SUFFIX}") if path.name != "manifest.ndjson"]
         lag = max(0.0, self._now() - min(oldest)) if oldest else 0.0
