@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import traceback
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 from tests.crash import crash_at_every_step
 from tests.landing.kit import NOW, Kit, call, envelope, event, subscription
 
-from trialwise.engines.duckdb import connect
+from trialwise.engines.duckdb import EngineError, connect
 from trialwise.errors import StoreError
 from trialwise.landing import compact as compaction
-from trialwise.landing import quarantine, retention
+from trialwise.landing import frames, quarantine, retention
 from trialwise.landing.compact import CompactReport, compact
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel
@@ -89,6 +90,24 @@ def test_new_segments_load_beside_compacted_ones(kit: Kit) -> None:
     assert rebuilt(kit) == contents(kit)
     assert run(kit).files == 1
     assert names(kit.landing.compacted) == ["000001-000005.parquet", "000006-000006.parquet"]
+    assert rebuilt(kit) == contents(kit)
+
+
+@pytest.mark.parametrize("lost", ["all of it", "what was compacted"])
+def test_a_file_the_manifest_does_not_account_for_is_never_removed(lost: str, kit: Kit) -> None:
+    """It is the only copy: a manifest from a backup, or none, is no reason to delete it."""
+    fill(kit)
+    run(kit)
+    kept = {path.name: path.read_bytes() for path in kit.landing.compacted.iterdir()}
+    assert kept
+    manifest = kit.landing.folder / "manifest.ndjson"
+    lines = manifest.read_bytes().splitlines(keepends=True)
+    manifest.write_bytes(
+        b"" if lost == "all of it" else b"".join(line for line in lines if b'{"compacted"' not in line)
+    )
+    compact(Landing(kit.landing.folder), landed_before=LATER, now=LATER)
+    assert {path.name: path.read_bytes() for path in kit.landing.compacted.iterdir()} == kept
+    manifest.write_bytes(b"".join(lines))
     assert rebuilt(kit) == contents(kit)
 
 
@@ -170,6 +189,64 @@ def test_a_file_broken_inside_is_named(kit: Kit) -> None:
     with pytest.raises(StoreError, match="backup"):
         fresh.load()
     fresh.engine.close()
+
+
+def garble(path: Path) -> None:
+    """Make a text of a compacted file invalid UTF-8, which the engine's error quotes whole."""
+    engine = connect()
+    engine.execute(f"CREATE TABLE t AS FROM '{path}'; COPY t TO '{path}' (FORMAT parquet, COMPRESSION uncompressed)")
+    engine.close()
+    data = path.read_bytes()
+    assert b"Report Created" in data
+    path.write_bytes(data.replace(b"Report Created", b"Report\xff\xfereated", 1))
+
+
+def test_the_error_of_a_broken_file_tells_nothing_of_the_records(kit: Kit) -> None:
+    kit.take(event(id="a", email="ana@example.com"))
+    run(kit)
+    [path] = kit.landing.compacted.glob("*.parquet")
+    garble(path)
+    fresh = Kit(kit.folder)
+    with pytest.raises(
+        StoreError, match=r"000001-000001\.parquet[^\n]*Invalid string encoding[^\n]*\n[^\n]*backup"
+    ) as caught:
+        fresh.load()
+    assert "ana" not in "".join(traceback.format_exception(caught.value))
+    assert len(caught.value.message) < 500
+    fresh.engine.close()
+
+
+def test_a_running_store_goes_on_beside_a_broken_file(kit: Kit) -> None:
+    kit.take(event(id="a"), event(user_id="null"))
+    run(kit)
+    [path] = kit.landing.compacted.glob("*.parquet")
+    sound = path.read_bytes()
+    path.write_bytes(b"PAR1torn")
+    assert kit.take(event(id="b")).loaded == 1
+    assert quarantine.listing(kit.engine).height == 1
+    assert run(kit).segments == 1
+    fresh = Kit(kit.folder)
+    with pytest.raises(StoreError, match=r"000001-000001\.parquet"):
+        fresh.load()
+    kit.take(event(id="c"))
+    path.write_bytes(sound)  # as the hint says
+    fresh.load()
+    assert contents(fresh) == contents(kit)
+    fresh.engine.close()
+
+
+def test_an_error_that_names_no_file_is_traced_to_the_broken_one(kit: Kit) -> None:
+    for number in range(2):
+        kit.take(event(id=f"e{number}"))
+        run(kit)
+    [_, path] = sorted(kit.landing.compacted.glob("*.parquet"))
+    sound = path.read_bytes()
+    path.write_bytes(b"PAR1torn")
+    with pytest.raises(StoreError, match=r"000002-000002\.parquet"), frames.reading(kit.landing):
+        raise EngineError("Out of buffer")
+    path.write_bytes(sound)
+    with pytest.raises(EngineError, match="Out of buffer"), frames.reading(kit.landing):
+        raise EngineError("Out of buffer")
 
 
 def test_a_quarantined_record_of_a_compacted_segment_is_landed_again(kit: Kit) -> None:

@@ -10,15 +10,17 @@ only then their NDJSON goes. Whatever a crash leaves is removed by the next run:
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from trialwise.engines.duckdb import Engine, EngineError, connect
+from trialwise.engines.duckdb import Engine, EngineError, cause_of, connect
 from trialwise.errors import DiskFull, StoreError
 from trialwise.landing import durable
 from trialwise.landing.folder import Landing
+from trialwise.landing.frames import reading
 from trialwise.landing.manifest import Compacted, Manifest, Segment
 from trialwise.landing.statements import rows, run
 
@@ -62,7 +64,8 @@ def compact(
     try:
         run(engine, "macros")
         durable.make_folder(folder)
-        tidy(landing, engine, now)
+        with reading(landing):
+            tidy(landing, engine, now)
         segments = _due(landing, landed_before)
         total = sum(segment.bytes for segment in segments)
         report = CompactReport()
@@ -78,7 +81,7 @@ def compact(
         raise kind(f"{folder} cannot be written: {error}", "Make room or mend the disk; nothing is lost.") from error
     except EngineError as error:
         raise StoreError(
-            f"{folder} cannot be written: {error}", "Make room or mend the disk; nothing is lost."
+            f"{folder} cannot be written: {cause_of(error)}", "Make room or mend the disk; nothing is lost."
         ) from error
     finally:
         engine.close()
@@ -103,18 +106,29 @@ def tidy(landing: Landing, engine: Engine, now: datetime) -> None:
 
 
 def _remove_unneeded(landing: Landing) -> None:
-    """What the manifest does not count on: files without a segment, segments that lie in a file or are dropped."""
+    """What the manifest says is elsewhere or dropped; a file it cannot account for may be the only copy and stays."""
     known = landing.manifest()
     needed = {name for number, name in known.holders.items() if number not in known.dropped}
     there = {path.name for path in landing.compacted.iterdir()}
     for name in there - needed:
-        (landing.compacted / name).unlink()
+        elsewhere = all(
+            number in known.dropped or known.holders.get(number) in there & needed or landing.path(number).exists()
+            for number in _numbers(name)
+        )
+        if name.endswith(".open") or (elsewhere and name.endswith(".parquet")):
+            (landing.compacted / name).unlink()
     for path in landing.folder.glob("*.ndjson"):
         number = int(path.stem) if path.stem.isdigit() else 0
         if number in known.dropped or known.holders.get(number) in there & needed:
             path.unlink()
     durable.sync_folder(landing.compacted)
     durable.sync_folder(landing.folder)
+
+
+def _numbers(name: str) -> range:
+    """The segments a compacted file may hold, by its name."""
+    found = re.match(r"(\d+)-(\d+)\.", name)
+    return range(1) if found is None else range(int(found[1]), int(found[2]) + 1)
 
 
 def _due(landing: Landing, landed_before: datetime) -> list[Segment]:
