@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,20 @@ def test_records_the_disk_lost_are_a_warning(store: Engine, tmp_path: Path) -> N
     assert found.found.startswith("4 records changed or went missing on disk")
     assert found.found.endswith(": checksum 2, damaged_frame 1, missing_frame 1")
     assert "backup" in found.advice
+
+
+def test_records_no_load_will_ever_take_are_a_warning(store: Engine, tmp_path: Path) -> None:
+    """A manifest from a backup has forgotten what came after it; one that is young may be on its way."""
+    (tmp_path / "landing" / "compacted").mkdir(parents=True)
+    for name in ("000007.ndjson", "compacted/000001-000003.parquet", "000008.ndjson"):
+        (tmp_path / "landing" / name).write_text("")
+    assert "landing" not in _found(store, tmp_path)
+    for name in ("000007.ndjson", "compacted/000001-000003.parquet"):
+        os.utime(tmp_path / "landing" / name, (0, 0))
+    found = _found(store, tmp_path)["landing"]
+    assert found.level == "warning"
+    assert found.found.startswith("2 files hold records that are in no load")
+    assert "000001-000003.parquet, 000007.ndjson" in found.found
 
 
 def test_a_disk_without_room_for_a_second_copy(store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Literal
 from trialwise.clock import utc_now
 from trialwise.config import Config
 from trialwise.engines.duckdb import Engine
+from trialwise.errors import DiskFull, StoreError
 from trialwise.landing.cursors import Cursors
+from trialwise.landing.folder import Landing
 from trialwise.sources.stripe.state import read_state
 from trialwise.stripe_intake import CURSOR, has_key, standing, title_of
 
@@ -29,6 +32,7 @@ SHOWN = 5
 STALE_AFTER = timedelta(days=2)
 RECONCILED_WITHIN = timedelta(days=7)
 FREE_BYTES = 2 << 30
+UNNAMED_SECONDS = 3_600  # an import that is under way names its segments at its end
 
 _UNMAPPED = """
 SELECT c.event_name, count(*) AS events
@@ -93,10 +97,27 @@ def diagnose(
         *_stripe(data),
         *(Finding(source.level, source.name, source.found, source.advice) for source in fetched),
         *_store(data, recovered),
+        *_unnamed(data),
         *_disk(data),
     ]
     rank = {"warning": 0, "note": 1, "ok": 2}
     return sorted(found, key=lambda finding: rank[finding.level])
+
+
+def diagnose_without_store(
+    error: StoreError, results: Generation | None, data: Path, fetched: Sequence[Standing] = ()
+) -> list[Finding]:
+    """What can be told where `error` keeps the store from being looked into; the error comes first."""
+    found = [
+        *_results(results),
+        *_stripe(data),
+        *(Finding(source.level, source.name, source.found, source.advice) for source in fetched),
+        *_disk(data),
+    ]
+    rank = {"warning": 0, "note": 1, "ok": 2}
+    topic = "disk full" if isinstance(error, DiskFull) else "store"
+    said = Finding("warning", topic, error.message, (error.hint or "").replace("\n", " "))
+    return [said, *sorted(found, key=lambda finding: rank[finding.level])]
 
 
 def findings_frame(findings: Sequence[Finding]) -> pl.DataFrame:
@@ -251,6 +272,25 @@ def _store(data: Path, recovered: Sequence[Recovery]) -> Iterator[Finding]:
         yield Finding("warning", "store", found, advice)
     else:
         yield Finding("note", "store", found, "Nothing was lost. Look after the disk.")
+
+
+def _unnamed(data: Path) -> Iterator[Finding]:
+    """Files of landing that its manifest does not name: what a manifest from a backup has forgotten."""
+    landing = Landing(data / "landing")
+    known = landing.manifest()
+    named = {landing.path(segment.number).name for entry in known.imports for segment in entry.segments}
+    files = [path for path in landing.folder.glob("[0-9]*.ndjson") if path.name not in named]
+    files += [path for path in landing.compacted.glob("*.parquet") if path.name not in set(known.holders.values())]
+    old = sorted(path.name for path in files if time.time() - path.stat().st_mtime > UNNAMED_SECONDS)
+    if old:
+        yield Finding(
+            "warning",
+            "landing",
+            f"{len(old)} files hold records that are in no load, since the manifest does not name them: "
+            f"{', '.join(old[:SHOWN])}{' ...' if len(old) > SHOWN else ''}",
+            "Put the newest manifest.ndjson back into the landing folder. Without one, move the NDJSON files elsewhere "
+            "and import what their records came from again; nothing here is deleted by itself.",
+        )
 
 
 def _disk(data: Path) -> Iterator[Finding]:
