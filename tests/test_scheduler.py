@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,12 @@ def owner(tmp_path: Path) -> Iterator[tuple[Owner, list[Any]]]:
         yield Owner(held, lambda name, _s, error, result: told.append((name, error and error.message, result))), told
 
 
+def often(name: str, task: Callable[[Workspace], Any], *, is_source: bool = False) -> Job:
+    """A job that is always due."""
+    every = timedelta(seconds=0.01)
+    return Job(name, IntervalTrigger(seconds=0.01, timezone=UTC), every, task, is_first=True, is_source=is_source)
+
+
 def next_runs(jobs: list[Job]) -> dict[str, timedelta]:
     """How long after NOW each runs, once it has run now."""
     found = {}
@@ -61,7 +67,7 @@ def test_only_what_is_configured_is_done(monkeypatch: pytest.MonkeyPatch) -> Non
     assert {"load", "refresh"} <= set(names)
     monkeypatch.setenv("TRIALWISE_STRIPE_KEY", "sk_test_x")
     names = [job.name for job in jobs_of(parse_config(FULL), Secrets())]
-    assert {"load", "refresh", "stripe poll", "stripe reconcile", "pull crm", "watch folders"} <= set(names)
+    assert {"load", "refresh", "stripe poll", "stripe reconcile", "pull crm", "watch drop", "watch other"} <= set(names)
 
 
 def test_when_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,10 +78,16 @@ def test_when_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs["refresh"] == timedelta(minutes=20)
     assert runs["stripe poll"] == timedelta(minutes=7)
     assert runs["pull crm"] == timedelta(minutes=90)
-    assert runs["watch folders"] == timedelta(seconds=15)
+    assert (runs["watch drop"], runs["watch other"]) == (timedelta(seconds=40), timedelta(seconds=15))
     reconcile = (NOW + runs["stripe reconcile"]).astimezone(UTC)
     assert (reconcile.hour, reconcile.minute) == (19, 7), "04:07 in Tokyo"
-    assert {job.name for job in jobs if job.is_first} == {"load", "stripe poll", "pull crm", "watch folders"}
+    sources = {"stripe poll", "pull crm", "watch drop", "watch other"}
+    assert {job.name for job in jobs if job.is_first} == {"load", *sources}
+    assert {job.name for job in jobs if job.is_source} == {"stripe reconcile", *sources}
+    assert {name: job.every for job in jobs if (name := job.name) in runs and name != "stripe reconcile"} == {
+        **{name: run for name, run in runs.items() if name not in ("stripe reconcile", "compact")},
+        "compact": timedelta(days=1),
+    }
 
 
 def test_what_they_do(owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +109,7 @@ def test_what_they_do(owner: tuple[Owner, list[Any]], monkeypatch: pytest.Monkey
         owner[0].work(job.name, job.task)
     assert set(done) == {
         ("load_landed",), ("refresh",), ("compact",), ("import_stripe_api",), ("reconcile_stripe",),
-        ("pull_all", "crm"), ("watch_all", None),
+        ("pull_all", "crm"), ("watch_all", "drop"), ("watch_all", "other"),
     }  # fmt: skip
 
 
@@ -126,7 +138,7 @@ def test_a_job_that_fails_is_told_of_and_runs_again(owner: tuple[Owner, list[Any
         finished.set()
         return "done"
 
-    schedule = Schedule(owner[0], [Job("poll", IntervalTrigger(seconds=0.01, timezone=UTC), task, is_first=True)])
+    schedule = Schedule(owner[0], [often("poll", task)])
     schedule.start()
     assert finished.wait(30)
     schedule.stop()
@@ -150,13 +162,41 @@ def test_a_slow_job_never_runs_twice_at_a_time_and_late_runs_are_one(owner: tupl
         go_on.wait(0.2)
         inside.pop()
 
-    schedule = Schedule(owner[0], [Job("slow", IntervalTrigger(seconds=0.01, timezone=UTC), task, is_first=True)])
+    schedule = Schedule(owner[0], [often("slow", task)])
     schedule.start()
     assert began.wait(30)
     until(lambda: len(owner[1]) >= 2)
     schedule.stop()
     go_on.set()
     assert max(most) == 1
+
+
+def test_sources_that_never_answer_hold_up_neither_the_store_nor_each_other(owner: tuple[Owner, list[Any]]) -> None:
+    answers = threading.Event()
+    asked: list[str] = []
+
+    def silent(name: str) -> Job:
+        def task(_: Workspace) -> None:
+            asked.append(name)
+            assert answers.wait(60)
+
+        return often(name, task, is_source=True)
+
+    def done(name: str) -> int:
+        return sum(told[0] == name and told[1] is None for told in owner[1])
+
+    sources = [silent(f"pull {number}") for number in range(40)]
+    own = [often(name, lambda _: None) for name in ("load", "refresh", "compact")]
+    begun: list[str] = []
+    schedule = Schedule(owner[0], [*sources, *own, often("pull good", lambda _: None, is_source=True)], begun.append)
+    schedule.start()
+    until(lambda: len(asked) == 40 and all(done(name) > 20 for name in ("load", "refresh", "compact", "pull good")))
+    schedule.stop()
+    assert sorted(asked) == sorted(job.name for job in sources), "each was asked, and not again while it is silent"
+    assert all(begun.count(job.name) == 1 for job in sources)
+    assert begun.count("load") >= 20
+    answers.set()
+    until(lambda: owner[0].running == ())
 
 
 def test_stopping_before_the_start_is_nothing(owner: tuple[Owner, list[Any]]) -> None:

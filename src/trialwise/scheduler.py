@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
@@ -21,15 +22,24 @@ from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner
 from trialwise.workspace import Workspace
 
+Task = Callable[[Workspace], Any]
+_OWN, _OUTSIDE = "default", "outside"
+
 
 @dataclass(frozen=True)
 class Job:
-    """name: as it is logged and counted; is_first: also done when the server starts."""
+    """A piece of work that is done again and again.
+
+    name: as it is logged and counted; every: the time between two runs; is_first: also done when the server starts;
+    is_source: it waits for somebody else's answer, not for the store.
+    """
 
     name: str
     trigger: BaseTrigger
-    task: Callable[[Workspace], Any]
+    every: timedelta
+    task: Task
     is_first: bool = False
+    is_source: bool = False
 
 
 @dataclass
@@ -50,38 +60,43 @@ def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
     """The jobs a configuration asks for: those of a source only where it is configured."""
     schedule, stripe, sources = config.schedule, config.stripe, config.sources
     jobs = [
-        Job("load", _every(seconds=schedule.load_seconds), _Load(), is_first=True),
-        Job("refresh", _every(minutes=schedule.refresh_minutes), pipeline.refresh),
-        Job("compact", _daily(stripe.reconcile_hour, 37, config), pipeline.compact),
+        _often("load", timedelta(seconds=schedule.load_seconds), _Load(), is_first=True),
+        _often("refresh", timedelta(minutes=schedule.refresh_minutes), pipeline.refresh),
+        _daily("compact", stripe.reconcile_hour, 37, config, pipeline.compact),
     ]
     if secrets.stripe_key:
         jobs += [
-            Job("stripe poll", _every(minutes=stripe.poll_minutes), pipeline.import_stripe_api, is_first=True),
-            Job("stripe reconcile", _daily(stripe.reconcile_hour, 7, config), pipeline.reconcile_stripe),
+            _source("stripe poll", timedelta(minutes=stripe.poll_minutes), pipeline.import_stripe_api),
+            _daily("stripe reconcile", stripe.reconcile_hour, 7, config, pipeline.reconcile_stripe, is_source=True),
         ]
     for name, section in sources.http.items():
-        jobs.append(Job(f"pull {name}", _every(minutes=section.every_minutes), _pull(name), is_first=True))
-    if sources.files:
-        often = min(section.every_seconds for section in sources.files.values())
-        jobs.append(Job("watch folders", _every(seconds=often), _watch, is_first=True))
+        jobs.append(_source(f"pull {name}", timedelta(minutes=section.every_minutes), _pull(name)))
+    for name, folder in sources.files.items():
+        jobs.append(_source(f"watch {name}", timedelta(seconds=folder.every_seconds), _watch(name)))
     return jobs
 
 
-def _every(*, seconds: int = 0, minutes: int = 0) -> BaseTrigger:
-    return IntervalTrigger(seconds=seconds, minutes=minutes, timezone=UTC)
+def _often(name: str, every: timedelta, task: Task, *, is_first: bool = False, is_source: bool = False) -> Job:
+    trigger = IntervalTrigger(seconds=int(every.total_seconds()), timezone=UTC)
+    return Job(name, trigger, every, task, is_first, is_source)
 
 
-def _daily(hour: int, minute: int, config: Config) -> BaseTrigger:
+def _source(name: str, every: timedelta, task: Task) -> Job:
+    return _often(name, every, task, is_first=True, is_source=True)
+
+
+def _daily(name: str, hour: int, minute: int, config: Config, task: Task, *, is_source: bool = False) -> Job:
     """Once a day of the reporting zone. In an hour that comes twice it may run twice, which does no harm."""
-    return CronTrigger(hour=hour, minute=minute, timezone=zone(config.workspace.timezone))
+    trigger = CronTrigger(hour=hour, minute=minute, timezone=zone(config.workspace.timezone))
+    return Job(name, trigger, timedelta(days=1), task, is_source=is_source)
 
 
-def _pull(name: str) -> Callable[[Workspace], Any]:
+def _pull(name: str) -> Task:
     return lambda workspace: intake.pull_all(workspace, name, _leave_it_to_the_load).checked()
 
 
-def _watch(workspace: Workspace) -> Any:
-    return intake.watch_all(workspace, None, _leave_it_to_the_load).checked()
+def _watch(name: str) -> Task:
+    return lambda workspace: intake.watch_all(workspace, name, _leave_it_to_the_load).checked()
 
 
 def _leave_it_to_the_load(_progress: object) -> LoadReport:
@@ -90,16 +105,29 @@ def _leave_it_to_the_load(_progress: object) -> LoadReport:
 
 
 class Schedule:
-    """The jobs of a live server. A run that is late is done once; a job never runs twice at a time."""
+    """The jobs of a live server. A run that is late is done once; a job never runs twice at a time.
 
-    def __init__(self, owner: Owner, jobs: list[Job]) -> None:
+    Every job has a thread to run in, and those of sources are not those of the store: however many sources keep silent,
+    and for however long, neither the load nor another source waits for them.
+    """
+
+    def __init__(self, owner: Owner, jobs: list[Job], begins: Callable[[str], None] = lambda _: None) -> None:
+        """begins: is told the name of a job when it begins; of its end the owner tells."""
         self._owner = owner
+        self._begins = begins
+        outside = sum(job.is_source for job in jobs)
         self._scheduler = BackgroundScheduler(
-            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+            timezone=UTC,
+            executors={
+                _OWN: ThreadPoolExecutor(max(1, len(jobs) - outside)),
+                _OUTSIDE: ThreadPoolExecutor(max(1, outside)),
+            },
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         for job in jobs:
             when = {"next_run_time": datetime.now(UTC)} if job.is_first else {}
-            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, **when)
+            executor = _OUTSIDE if job.is_source else _OWN
+            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, executor=executor, **when)
 
     def start(self) -> None:
         """Begin."""
@@ -112,6 +140,7 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     def _run(self, job: Job) -> None:
+        self._begins(job.name)
         try:
             self._owner.work(job.name, job.task)
         except TrialwiseError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -247,7 +247,9 @@ def test_ready_until_records_cannot_be_kept_and_again_when_they_can(tmp_path: Pa
     waiting = [0]
     told = State(recoveries=1).ran("refresh", NOON, 1.0, failed=True)
     readiness = Readiness(tmp_path / "data" / "landing", lambda: waiting[0], 100, lambda: told)
-    assert readiness.health() == (True, None, {"failing": ["refresh"], "store_recoveries": 1})
+    assert readiness.health() == (
+        True, None, {"failing": ["refresh"], "overdue": [], "stuck": [], "store_recoveries": 1}
+    )  # fmt: skip
     readiness.watch(_done(DiskFull("landing has no room", "make some")))
     with patch("trialwise.server.health.os.write", side_effect=OSError(28, "No space left on device")):
         assert readiness.health()[:2] == (False, "events cannot be kept: No space left on device")
@@ -267,11 +269,48 @@ def test_ready_until_records_cannot_be_kept_and_again_when_they_can(tmp_path: Pa
     assert readiness.health()[:2] == (False, "the server is stopping")
 
 
+def test_jobs_that_are_overdue_and_sources_that_are_stuck_are_told(counting: Path) -> None:
+    second, minute = timedelta(seconds=1), timedelta(minutes=1)
+    told = (
+        State(7, NOON)
+        .plans("load", 30 * second, is_source=False)
+        .plans("refresh", 15 * minute, is_source=False)
+        .plans("pull crm", 5 * minute, is_source=True)
+        .plans("pull day", timedelta(days=1), is_source=True)
+        .begins("pull crm", NOON)
+        .begins("pull day", NOON)
+        .begins("refresh", NOON)
+        .ran("quarantine list", NOON, 0.1, failed=False)
+    )
+
+    def seen(after: timedelta, state: State = told) -> tuple[object, object]:
+        readiness = Readiness(counting, lambda: 0, 100, lambda: state, lambda: NOON + after)
+        health = readiness.health()
+        assert health.is_ready, "events are taken all the same"
+        return health.details["overdue"], health.details["stuck"]
+
+    assert seen(150 * second) == ([], [])
+    assert seen(151 * second) == (["load"], [])
+    assert seen(151 * second, told.ran("load", NOON + minute, 1.0, failed=True)) == ([], []), "failing is another thing"
+    assert seen(17 * minute) == (["load", "pull crm"], [])
+    assert seen(31 * minute) == (["load", "pull crm"], ["pull crm", "pull day"])
+    assert seen(60 * minute, told.ran("pull day", NOON, 1.0, failed=True)) == (
+        ["load", "pull crm", "refresh"], ["pull crm"],
+    )  # fmt: skip
+    found = samples(text(counting, told, timestamp(NOON) + 17 * 60))
+    assert found['trialwise_work_overdue{work="pull crm"}'] == 1
+    assert found['trialwise_work_overdue{work="pull day"}'] == 0
+    assert found['trialwise_work_running_seconds{work="pull day"}'] == 17 * 60
+    assert found['trialwise_work_running_seconds{work="load"}'] == 0
+    assert 'trialwise_work_overdue{work="quarantine list"}' not in found, "nobody planned it"
+
+
 def test_the_state_travels_and_a_full_disk_leaves_the_last_one(tmp_path: Path) -> None:
     watched = Watched(tmp_path)
     assert watched() == State()
     told = State(7, NOON, loaded=LoadReport(3, 1, 1, 1, reasons={"bad_json": 1}), published_at=NOON)
-    told = told.ran("load", NOON, 0.5, failed=True)
+    told = told.plans("load", timedelta(seconds=30), is_source=False).ran("load", NOON, 0.5, failed=True)
+    told = told.begins("load", NOON)
     state.write(tmp_path, told)
     assert watched() == told
     assert watched().failing == ("load",)

@@ -7,10 +7,12 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import datetime
 from pathlib import Path
 
 import structlog
 
+from trialwise.clock import utc_now
 from trialwise.server.state import State
 from trialwise.sources.collector import Health
 
@@ -22,14 +24,23 @@ log = structlog.get_logger("trialwise.server")
 class Readiness:
     """One child's view.
 
-    landing: where records go; pending: bytes that wait for the disk; most: how many may; state: what the owner said.
+    landing: where records go; pending: bytes that wait for the disk; most: how many may; state: what the owner said;
+    now: UTC without zone.
     """
 
-    def __init__(self, landing: Path, pending: Callable[[], int], most: int, state: Callable[[], State]) -> None:
+    def __init__(
+        self,
+        landing: Path,
+        pending: Callable[[], int],
+        most: int,
+        state: Callable[[], State],
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._landing = landing
         self._pending = pending
         self._most = most
         self._state = state
+        self._now = now
         self._failure: str | None = None
         self._is_ending = False
         self._mutex = threading.Lock()
@@ -67,7 +78,14 @@ class Readiness:
         if pending >= BUSY * self._most:
             return Health(False, f"overloaded: {pending:,} bytes wait for the disk, at most {self._most:,} may")
         state = self._state()
-        return Health(True, None, {"failing": list(state.failing), "store_recoveries": state.recoveries})
+        now = self._now()
+        details = {
+            "failing": list(state.failing),
+            "overdue": list(state.overdue(now)),
+            "stuck": list(state.stuck(now)),
+            "store_recoveries": state.recoveries,
+        }
+        return Health(True, None, details)
 
     def _existing(self) -> Path:
         return next(folder for folder in (self._landing, *self._landing.parents) if folder.exists())

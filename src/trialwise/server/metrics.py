@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class _Owned(Collector):
         """All families."""
         state = self._state()
         yield from _loads(state)
-        yield from _work(state)
+        yield from _work(state, self._measures.now)
         yield _counter("collector_restarts", "Collectors that died and were started again.", state.restarts)
         for gauge in self._measures.gauges():
             yield GaugeMetricFamily(f"trialwise_{gauge.name}", gauge.text, value=gauge.value)
@@ -119,7 +120,7 @@ def _loads(state: State) -> Iterator[Metric]:
     yield family
 
 
-def _work(state: State) -> Iterator[Metric]:
+def _work(state: State, now: datetime) -> Iterator[Metric]:
     runs = CounterMetricFamily("trialwise_work_runs", "Pieces of the owner's work.", labels=["work"])
     failures = CounterMetricFamily("trialwise_work_failures", "Pieces of work that failed.", labels=["work"])
     seconds = GaugeMetricFamily("trialwise_work_last_seconds", "How long the last run took.", labels=["work"])
@@ -127,6 +128,9 @@ def _work(state: State) -> Iterator[Metric]:
     succeeded = GaugeMetricFamily(
         "trialwise_work_last_success_timestamp_seconds", "When it last went well.", labels=["work"]
     )
+    overdue = GaugeMetricFamily("trialwise_work_overdue", "1 when no run has ended for too long.", labels=["work"])
+    running = GaugeMetricFamily("trialwise_work_running_seconds", "How long a run goes on now.", labels=["work"])
+    late = state.overdue(now)
     for name, work in sorted(state.work.items()):
         runs.add_metric([name], work.runs)
         failures.add_metric([name], work.failures)
@@ -134,7 +138,10 @@ def _work(state: State) -> Iterator[Metric]:
         failing.add_metric([name], work.is_failing)
         if work.succeeded_at is not None:
             succeeded.add_metric([name], timestamp(work.succeeded_at))
-    yield from (runs, failures, seconds, failing, succeeded)
+        if work.every is not None:
+            overdue.add_metric([name], name in late)
+            running.add_metric([name], (now - work.began_at).total_seconds() if work.began_at is not None else 0.0)
+    yield from (runs, failures, seconds, failing, succeeded, overdue, running)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from trialwise.errors import InputError, NotFoundError, StoreError, StoreLocked,
 from trialwise.keys import Keys
 from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner
-from trialwise.scheduler import Schedule, jobs_of
+from trialwise.scheduler import Job, Schedule, jobs_of
 from trialwise.server import binding, metrics, state
 from trialwise.server.children import Children
 from trialwise.server.state import State
@@ -65,9 +65,11 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
             workspace.folder, workspace.run, listening, host, workers or section.workers, teller.restarted
         )
         commands = owner.serve(workspace.socket)
-        schedule = Schedule(owner, jobs_of(workspace.config, secrets))
+        jobs = jobs_of(workspace.config, secrets)
+        schedule = Schedule(owner, jobs, teller.begins)
         try:
             if children.start(lambda: stop.is_asked):
+                teller.plans(jobs)
                 schedule.start()
                 logs.say(f"listening on {binding.url_of(listening)}")
                 stop.wait(children.kill)
@@ -122,6 +124,19 @@ class _Teller:
             raise StoreError(f"{workspace.run} cannot be written: {error}", "Make room and start again.") from error
         self._state = self._seen(State(pid=os.getpid(), started_at=utc_now()))
         state.write(workspace.run, self._state)
+
+    def plans(self, jobs: Sequence[Job]) -> None:
+        """Before the jobs of the schedule."""
+        with self._mutex:
+            for job in jobs:
+                self._state = self._state.plans(job.name, job.every, is_source=job.is_source)
+            state.write(self._workspace.run, self._state)
+
+    def begins(self, name: str) -> None:
+        """Before a job's run."""
+        with self._mutex:
+            self._state = self._state.begins(name, utc_now())
+            state.write(self._workspace.run, self._state)
 
     def worked(self, name: str, seconds: float, error: TrialwiseError | None, result: Any) -> None:
         """After a piece of work; see owner.service.Report."""

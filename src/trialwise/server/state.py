@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -13,6 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from trialwise.landing.report import LoadReport
 
 NAME = "state.json"
+STUCK_AFTER = timedelta(minutes=30)
+"""A source that is asked for longer is stuck: it neither answers nor fails, or has more than a run should bring."""
+OVERDUE_RUNS = 3
+OVERDUE_MORE = timedelta(minutes=1)
 log = structlog.get_logger("trialwise.server")
 
 
@@ -21,7 +25,8 @@ class Work:
     """One kind of the owner's work since the server started.
 
     Instants are UTC without zone; seconds: how long the last run took; is_failing: whether it failed. Why, only the log
-    says, which knows what to leave out.
+    says, which knows what to leave out. every: the time between two runs of a job, None of what only commands ask for;
+    is_source: whether it waits for somebody else's answer; began_at: of the run that goes on now.
     """
 
     runs: int = 0
@@ -30,11 +35,31 @@ class Work:
     succeeded_at: datetime | None = None
     seconds: float = 0.0
     is_failing: bool = False
+    every: timedelta | None = None
+    is_source: bool = False
+    began_at: datetime | None = None
 
     def ran(self, at: datetime, seconds: float, failed: bool) -> Work:
         """After one more run."""
-        succeeded_at = self.succeeded_at if failed else at
-        return Work(self.runs + 1, self.failures + failed, at, succeeded_at, seconds, failed)
+        return replace(
+            self,
+            runs=self.runs + 1,
+            failures=self.failures + failed,
+            last_at=at,
+            succeeded_at=self.succeeded_at if failed else at,
+            seconds=seconds,
+            is_failing=failed,
+            began_at=None,
+        )
+
+    def is_overdue(self, started_at: datetime, now: datetime) -> bool:
+        """Whether no run has ended for several times the time between two; started_at: of the server."""
+        since = now - (self.last_at or started_at)
+        return self.every is not None and since > OVERDUE_RUNS * self.every + OVERDUE_MORE
+
+    def is_stuck(self, now: datetime) -> bool:
+        """Whether a source has been asked for too long."""
+        return self.is_source and self.began_at is not None and now - self.began_at > STUCK_AFTER
 
 
 @dataclass(frozen=True)
@@ -62,6 +87,24 @@ class State:
     def ran(self, name: str, at: datetime, seconds: float, *, failed: bool) -> State:
         """After a piece of work."""
         return replace(self, work={**self.work, name: self.work.get(name, Work()).ran(at, seconds, failed)})
+
+    def plans(self, name: str, every: timedelta, *, is_source: bool) -> State:
+        """With a job that is to be done."""
+        work = replace(self.work.get(name, Work()), every=every, is_source=is_source)
+        return replace(self, work={**self.work, name: work})
+
+    def begins(self, name: str, at: datetime) -> State:
+        """While a run of a job goes on."""
+        return replace(self, work={**self.work, name: replace(self.work.get(name, Work()), began_at=at)})
+
+    def overdue(self, now: datetime) -> tuple[str, ...]:
+        """Jobs of which no run has ended for too long; of a parent that is gone, in time all."""
+        started_at = self.started_at or now
+        return tuple(sorted(name for name, work in self.work.items() if work.is_overdue(started_at, now)))
+
+    def stuck(self, now: datetime) -> tuple[str, ...]:
+        """Sources that have been asked for too long."""
+        return tuple(sorted(name for name, work in self.work.items() if work.is_stuck(now)))
 
     @property
     def failing(self) -> tuple[str, ...]:

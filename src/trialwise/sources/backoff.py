@@ -26,6 +26,10 @@ class Transient(Exception):
         self.retry_after = retry_after
 
 
+class OutOfPatience(Transient):
+    """A run lost all the time it may lose; no attempt follows in it. The message names the last failure."""
+
+
 @dataclass(frozen=True)
 class Backoff:
     """How often an attempt is made, and how long is waited in between.
@@ -34,26 +38,23 @@ class Backoff:
     first_seconds     the first wait at most; it doubles with every attempt
     most_seconds      no own wait is longer
     patience_seconds  the longest Retry-After that is waited for; a longer one ends the attempts at once
+    run_seconds       what failed attempts and the waits after them may take in one run, all its answers together
     sleep, chance     waiting, and a number in [0, 1); `sleep` may raise to end the attempts
+    now               seconds of a clock that is never set
     """
 
     tries: int = 6
     first_seconds: float = 1.0
     most_seconds: float = 60.0
     patience_seconds: float = 300.0
+    run_seconds: float = 900.0
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = _CHANCE
+    now: Callable[[], float] = time.monotonic
 
-    def call(self, attempt: Callable[[], Answer]) -> Answer:
-        """The answer of the first attempt that does not raise Transient; raises the last one when none is left."""
-        for number in range(1, self.tries):
-            try:
-                return attempt()
-            except Transient as error:
-                if error.retry_after is not None and error.retry_after > self.patience_seconds:
-                    raise
-                self.sleep(self.wait(number, error.retry_after))
-        return attempt()
+    def run(self) -> Run:
+        """A run of its own, which has lost nothing yet."""
+        return Run(self)
 
     def wait(self, failures: int, retry_after: float | None = None) -> float:
         """Seconds to wait after so many failures in a row: between half of the growing wait and all of it.
@@ -65,6 +66,36 @@ class Backoff:
             return retry_after * (1 + self.chance() / 10)
         grown: float = min(self.most_seconds, self.first_seconds * 2.0 ** min(failures - 1, 30))
         return grown * (0.5 + self.chance() / 2)
+
+
+class Run:
+    """The attempts of one run of a source. Not for several threads at a time."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._lost = 0.0
+
+    def call(self, attempt: Callable[[], Answer]) -> Answer:
+        """The answer of the first attempt that does not raise Transient; raises the last one when none is left.
+
+        Raises OutOfPatience instead of a wait that the run has no time for.
+        """
+        backoff = self._backoff
+        for number in range(1, backoff.tries):
+            began = backoff.now()
+            try:
+                return attempt()
+            except Transient as error:
+                if error.retry_after is not None and error.retry_after > backoff.patience_seconds:
+                    raise
+                wait = backoff.wait(number, error.retry_after)
+                self._lost += backoff.now() - began + wait
+                if self._lost > backoff.run_seconds:
+                    raise OutOfPatience(
+                        f"{error}; failures and waits of this run would take more than {backoff.run_seconds:,.0f} s"
+                    ) from None
+                backoff.sleep(wait)
+        return attempt()
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:

@@ -17,7 +17,7 @@ from trialwise.clock import utc_now
 from trialwise.config import HTTP_PREFIX
 from trialwise.connections import HttpSection, is_loopback
 from trialwise.errors import ConfigError, SourceError
-from trialwise.sources.backoff import Backoff, Transient, retry_after
+from trialwise.sources.backoff import Backoff, OutOfPatience, Transient, retry_after
 from trialwise.sources.http.answer import Answer, PageRefused
 from trialwise.sources.http.paging import Request
 
@@ -61,6 +61,7 @@ class Client:
         self._kind, _, self._place = section.auth.partition(" ")
         self._secret = _checked(name, section, secret)
         self._backoff = backoff or Backoff()
+        self._run = self._backoff.run()
         self._now = now
         self._max_bytes = max_bytes
         self._asked_at = float("-inf")
@@ -103,9 +104,11 @@ class Client:
             return answer
 
         try:
-            return self._backoff.call(attempt)
+            return self._run.call(attempt)
         except Transient as error:
             hint = "What was read is kept; the next pull goes on from here."
+            if isinstance(error, OutOfPatience):
+                raise SourceError(self._clean(str(error)), hint) from None
             if error.retry_after is not None and error.retry_after > self._backoff.patience_seconds:
                 raise SourceError(
                     f"{self._clean(str(error))}; it asks to wait {error.retry_after:,.0f} s", hint

@@ -12,7 +12,7 @@ import stripe
 
 from trialwise.clock import utc_now
 from trialwise.errors import ConfigError, SourceError
-from trialwise.sources.backoff import Backoff, Transient, retry_after
+from trialwise.sources.backoff import Backoff, OutOfPatience, Transient, retry_after
 from trialwise.sources.documents import pieces_of_text
 from trialwise.sources.piece import Piece
 from trialwise.sources.stripe.client import Client, Incomplete, Limits, quiet_sdk
@@ -86,6 +86,7 @@ class Api:
         )
         self._base = base
         self._backoff = backoff
+        self._run = backoff.run()
         self._now = now
 
     def page(self, path: str, params: Mapping[str, Any]) -> Page:
@@ -113,7 +114,9 @@ class Api:
 
     def _tried(self, attempt: Callable[[], Answer]) -> Answer:
         try:
-            return self._backoff.call(attempt)
+            return self._run.call(attempt)
+        except OutOfPatience as error:
+            raise SourceError(str(error)) from error
         except Transient as error:
             wait = error.retry_after
             if wait is not None and wait > self._backoff.patience_seconds:
