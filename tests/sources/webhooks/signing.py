@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ class Sender:
 
     body: what it sends; sign: (secret, body, moment) -> the request; secrets: two of its secrets, as configured;
     header: the header without which nothing is proven, None where the secret stands in the URL;
-    tolerance: seconds after which a signature is too old, None where no time is signed.
+    tolerance: seconds after which a signature is too old, None where no time is signed;
+    proven_by: where the proof stands in the body, (request, text) -> the request with that proof, None: without one.
     """
 
     body: bytes
@@ -45,6 +47,16 @@ class Sender:
     header: str | None
     tolerance: int | None = None
     altered: bool = True  # whether the signature covers the body
+    proven_by: Callable[[Request, str | None], Request] | None = None
+
+
+def sender_of(name: str) -> Sender:
+    """The provider's own side: from below, or SENDER of its test, tests/sources/webhooks/test_NAME.py."""
+    if name in SENDERS:
+        return SENDERS[name]
+    sender = importlib.import_module(f"{__package__}.test_{name}").SENDER
+    assert isinstance(sender, Sender)
+    return sender
 
 
 def post(name: str, body: bytes, headers: Mapping[str, str], query: str = "") -> Request:

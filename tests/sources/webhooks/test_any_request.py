@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sources.webhooks.signing import NOW, SENDERS
+from tests.sources.webhooks.signing import NOW, sender_of
 
 from trialwise.sources.piece import Piece
 from trialwise.sources.webhooks import PROVIDERS, Refused
@@ -30,7 +30,7 @@ EVERY = pytest.mark.parametrize("name", sorted(PROVIDERS))
 @given(header=values, other=values, body=bodies, query=queries)
 @settings(max_examples=60, deadline=None)
 def test_nobody_gets_in_by_nonsense(name: str, header: str, other: str, body: bytes, query: str) -> None:
-    door, sender = PROVIDERS[name], SENDERS[name]
+    door, sender = PROVIDERS[name], sender_of(name)
     signed = sender.sign(sender.secrets[0], sender.body, NOW)
     headers = dict(zip(signed.headers, (header, other), strict=False))
     request = replace(signed, headers=headers, body=body, url=signed.url.partition("?")[0] + query)
@@ -42,7 +42,8 @@ def test_nobody_gets_in_by_nonsense(name: str, header: str, other: str, body: by
 @given(body=bodies)
 @settings(max_examples=60, deadline=None)
 def test_every_body_is_taken_apart_without_losing_anything(name: str, body: bytes) -> None:
-    signed = SENDERS[name].sign(SENDERS[name].secrets[0], SENDERS[name].body, NOW)
+    sender = sender_of(name)
+    signed = sender.sign(sender.secrets[0], sender.body, NOW)
     found = PROVIDERS[name].pieces(replace(signed, body=body))
     assert all(type(piece) is Piece for piece in found)
     if name != "mandrill":  # whose events stand in a field of the form

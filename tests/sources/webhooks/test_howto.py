@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import pytest
 from tests.conftest import ROOT
+from tests.sources.webhooks import signing, test_any_request, test_refusals
 from tests.sources.webhooks.signing import NOW, compact, epoch, hmac_of, post
 
 from trialwise.sources import webhooks
-from trialwise.sources.webhooks import Refused, Request
+from trialwise.sources.webhooks import Refused, Request, Webhook
 
 CODE, TEST = re.findall(
     r"^```python\n(.*?)^```",
@@ -51,11 +54,38 @@ def test_the_file_is_found_beside_the_others(example: Any) -> None:
     assert found["mailgun"].WEBHOOK.format == "mailgun"
 
 
-def test_the_test_of_the_page_holds(example: Any) -> None:
-    names: dict[str, Any] = {}
-    exec(compile(TEST, "add-a-webhook.md", "exec"), names)
-    names["test_a_click_is_taken_and_told"]()
-    assert names["mailgun"] is example
+@pytest.fixture
+def page_test(example: Any, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The page's test, as if it had been added beside this one; the provider is one of all."""
+    module = ModuleType(f"{signing.__package__}.test_mailgun")
+    exec(compile(TEST, "add-a-webhook.md", "exec"), vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(cast("dict[str, Webhook]", webhooks.PROVIDERS), "mailgun", example.WEBHOOK)
+    return module
+
+
+def test_the_test_of_the_page_holds(example: Any, page_test: ModuleType) -> None:
+    assert page_test.mailgun is example
+    page_test.test_a_click_is_taken_and_told()
+
+
+ASKED = [
+    (test, "name" in inspect.signature(test).parameters)
+    for module in (test_refusals, test_any_request)
+    for name, test in vars(module).items()
+    if name.startswith("test_")
+]
+
+
+@pytest.mark.parametrize(("test", "of_a_provider"), ASKED, ids=[test.__name__ for test, _ in ASKED])
+def test_the_example_is_asked_what_every_provider_is(
+    page_test: ModuleType, test: Callable[..., None], *, of_a_provider: bool
+) -> None:
+    assert page_test.SENDER.proven_by is not None
+    if of_a_provider:
+        test(name="mailgun")
+    else:
+        test()
 
 
 def test_the_example_refuses_what_it_must(example: Any) -> None:
