@@ -65,6 +65,18 @@ def test_a_server_that_asks_for_more_patience_than_there_is_ends_the_pull_at_onc
     assert puller.waits == []
 
 
+def test_a_pull_that_lost_its_time_over_all_its_pages_ends_and_the_next_goes_on(puller: Puller) -> None:
+    puller.api.records, puller.api.style = [record(number) for number in range(1, 8)], "cursor"
+    puller.api.faults = ["429 280", "", "429 280", "", "429 280", "", "429 280"]
+    done = puller.pull(paging={"kind": "cursor", "path": "meta.next"})
+    assert done.error is not None
+    assert "answers 429; failures and waits of this run would take more than 900 s" in done.error.message
+    assert puller.waits == [280.0] * 3
+    assert (done.pages, done.records) == (3, 6)
+    assert puller.pull().error is None
+    assert puller.ids() == list(range(1, 8))
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418, 422, 501])
 def test_what_does_not_pass_is_not_tried_again(status: int, puller: Puller) -> None:
     puller.api.faults = [str(status)]

@@ -51,6 +51,18 @@ def test_trouble_that_may_pass_is_tried_again(bench: Bench, fault: Fault) -> Non
     assert bench.waits == [0.75, 1.5]
 
 
+def test_a_run_that_lost_its_time_over_all_its_answers_asks_no_more(bench: Bench) -> None:
+    bench.chance = 0.0
+    asking = api(bench)
+    for _ in range(3):
+        bench.double.faults = [Fault(429, headers={"Retry-After": "280"})]
+        asking.page("/v1/customers", {})
+    bench.double.faults = [Fault(429, headers={"Retry-After": "280"})]
+    with pytest.raises(SourceError, match="429 to GET /v1/customers; failures and waits of this run would take more"):
+        asking.page("/v1/customers", {})
+    assert bench.waits == [280.0] * 3
+
+
 def test_waits_are_scattered_between_half_and_the_whole(bench: Bench) -> None:
     for bench.chance in (0.0, 0.999):
         bench.double.faults = [Fault(429)] * 3
