@@ -43,6 +43,9 @@ CREATE OR REPLACE TEMP MACRO is_placeholder(id) AS
 CREATE OR REPLACE TEMP MACRO is_no_id(id) AS
   starts_with(id, '{') OR starts_with(id, '[') OR length(id) > 512 OR regexp_matches(id, '[[:cntrl:]]');
 
+-- What a field says: forms and tables send a blank where a flat record has nothing to say.
+CREATE OR REPLACE TEMP MACRO said(is_flat, field) AS CASE WHEN NOT is_flat OR trim(field, E' \t\n\r') <> '' THEN field END;
+
 -- 128 bits of any id: the UUID itself, else the md5 of the text.
 CREATE OR REPLACE TEMP MACRO to_uuid(id) AS
   coalesce(CASE WHEN length(id) = 36 THEN TRY_CAST(id AS UUID) END, CAST(md5(id) AS UUID));

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.landing.kit import NOW, Kit, call, event
+from tests.landing.kit import NOW, Kit, arrival, call, event
 
+from trialwise.landing.journal import Channel
 from trialwise.landing.settings import LoadSettings
 from trialwise.sources.files import open_file
 
@@ -191,7 +192,7 @@ TIMES = {
 NO_TIMES = [
     "2026-01-05T23:59:60Z", "2026-01-05T24:00:01Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
     "1989-12-31T23:59:59Z",
-    "2100-01-01T00:00:00Z", "2026-02-30", "2026-13-01", "-1767603600", "17676036001234567890", "infinity", "now", "",
+    "2100-01-01T00:00:00Z", "2026-02-30", "2026-13-01", "-1767603600", "17676036001234567890", "infinity", "now",
     "2026-01-05T09:00:00+99:00", "10000-01-01", "1767603600e3", "２０２６-01-05",
 ]  # fmt: skip
 
@@ -241,3 +242,40 @@ def test_an_identity_storm_is_counted_not_joined(kit: Kit) -> None:
     kinds = dict(kit.rows("SELECT kind, count(*) FROM raw.identities GROUP BY kind"))
     assert kinds == {"group": 1_000, "alias": 5}
     assert len(kit.rows("SELECT user_id FROM raw.dim_user WHERE user_key > 0")) == 6
+
+
+# ── Blanks ───────────────────────────────────────────────────────────────────
+
+BLANKS = ("user_id", "anonymous_id", "account_id", "id", "timestamp")
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
+@pytest.mark.parametrize("field", BLANKS)
+def test_a_blank_field_of_a_flat_record_is_absent(kit: Kit, field: str, blank: str) -> None:
+    kit.receive(arrival(event(**{field: blank})), channel=Channel("events", "flat", "collector"))
+    (other := Kit(kit.folder / "other")).folder.mkdir()
+    other.receive(arrival(event(**{field: None})), channel=Channel("events", "flat", "collector"))
+    loaded = (
+        "SELECT user_id, account_id, occurred_at, event_id FROM raw.events JOIN raw.dim_user USING (user_key) "
+        "JOIN raw.dim_account USING (account_key)"
+    )
+    assert kit.reasons() == other.reasons() == []
+    assert kit.rows(loaded) == other.rows(loaded)
+    assert len(kit.rows(loaded)) == 1
+
+
+def test_blanks_in_files_are_absent_and_only_a_record_about_nobody_is_refused(kit: Kit) -> None:
+    text = "event,user_id,account_id,timestamp,id\nE,,a,2026-01-05,\nF,u, ,2026-01-05,f1\nG, ,,2026-01-05,\nH,u,a,,\n"
+    assert take_file(kit, "x.csv", text.encode()) == [
+        ("u", "a", "H", str(NOW)),
+        ("u", None, "F", "2026-01-05 00:00:00"),
+        (None, "a", "E", "2026-01-05 00:00:00"),
+    ]
+    assert kit.reasons() == [(4, "no_subject")]
+    assert kit.take(event(user_id="", id="one"), event(user_id=" ", account_id="", id="two")).loaded == 1
+    assert kit.reasons()[1:] == [(2, "no_subject")]
+
+
+def test_an_empty_id_of_a_segment_call_stays_one_that_stands_for_nobody(kit: Kit) -> None:
+    report = kit.take(call(userId="", anonymousId="b"), call(anonymousId=" "), call(timestamp=""))
+    assert dict(report.reasons) == {"placeholder_id": 2, "bad_timestamp": 1}

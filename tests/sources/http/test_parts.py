@@ -197,6 +197,17 @@ def test_columns_with_our_names_need_no_mapping() -> None:
     assert found["properties"] == {"y": 2, "x": 1}
 
 
+def test_blank_fields_are_absent_but_a_blank_event_is_a_wrong_one() -> None:
+    blanks = {"user_id": " ", "userId": "u", "account_id": "", "id": "", "timestamp": "", "at": "\t", "note": ""}
+    assert call({"event": "E", **blanks}, mapping={"timestamp": "at"}) == {
+        "type": "track",
+        "event": "E",
+        "userId": "u",
+        "properties": {"timestamp": "", "note": ""},
+    }
+    assert call({"event": " ", "user_id": "u"})["event"] == " "
+
+
 def test_a_thing_is_an_event_of_which_only_what_is_mapped_is_news() -> None:
     settings: dict[str, Any] = {
         "event": "Trial Started",

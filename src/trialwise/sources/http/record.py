@@ -71,10 +71,16 @@ def translate(raw: str, around: str | None) -> Call:
 
 def _field(record: Mapping[str, Any], ours: str, mapping: Mapping[str, str], *, is_thing: bool) -> Any:
     if ours in mapping:
-        return _at(record, steps(mapping[ours]))
+        found = _at(record, steps(mapping[ours]))
+        return None if _is_blank(found, ours) else found
     if is_thing:
         return None
-    return next((record[name] for name in _USUAL[ours] if record.get(name) is not None), None)
+    return next((record[name] for name in _USUAL[ours] if not _is_blank(record.get(name), ours)), None)
+
+
+def _is_blank(value: Any, ours: str) -> bool:
+    """Whether there is nothing; a blank name of an event is a wrong one."""
+    return value is None or (isinstance(value, str) and ours != "event" and not value.strip())
 
 
 def _left(record: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
