@@ -63,10 +63,9 @@ def load(
         if not ranges:
             _add_mapped_accounts(engine, settings)
         _drop(engine)
-    noted = {known.load_id for known in landing.manifest().loads}
-    for taken in [*(LoadRange(*row[:4]) for row in stored), *ranges]:
-        if taken.load_id not in noted:
-            landing.note_load(taken)
+    noted = len(manifest.loads)  # the store's are the same as far as these go
+    for taken in [*(LoadRange(*row[:4]) for row in stored[noted:]), *ranges[max(0, noted - len(stored)) :]]:
+        landing.note_load(taken)
     return report
 
 
@@ -286,7 +285,10 @@ def _check_there(landing: Landing, imports: Sequence[Import]) -> None:
         landing.mend()
     for path in paths:
         if not path.exists():
-            raise StoreError(f"the landing segment {path} is missing", "Restore the landing folder from a backup.")
+            raise StoreError(
+                f"the landing segment {path} is missing",
+                "Restore it from a backup of the landing folder, then run 'trialwise refresh'.",
+            )
 
 
 def _drop(engine: Engine) -> None:
