@@ -71,6 +71,9 @@ def test_help_shows_every_section_of_the_configuration_it_names() -> None:
 def test_version_and_wrong_usage() -> None:
     assert run("--version").out == f"trialwise {trialwise.__version__}\n"
     run("refresh", "--nonsense", code=2)
+    wrong = run("trials", "--format", "bogus", code=2).err
+    assert "'bogus' is not one of 'table'" in wrong
+    assert "Value error" not in wrong
     assert run("trials", "-C", "/nonexistent", code=1).err.startswith("trialwise: no folder /nonexistent")
 
 
@@ -298,6 +301,29 @@ def test_imports_say_what_became_of_every_record(company: Path, tmp_path: Path) 
     retried = run("quarantine", "retry", one["quarantine_id"], "--mended", mended, "-C", tmp_path)
     assert _balance(retried.err) == {"received": 1, "loaded": 1, "duplicate": 0, "quarantined": 0, "pending": 0}
     assert len(run("quarantine", "list", "-f", "json", "-C", tmp_path).rows()) == numbers["quarantined"] - 1
+
+
+def test_an_import_tells_its_records_from_those_that_arrived_meanwhile(tmp_path: Path) -> None:
+    from trialwise.clock import utc_now
+    from trialwise.landing.folder import Landing
+    from trialwise.landing.journal import Arrival, Channel, Journal
+    from trialwise.sources.piece import Piece
+    from trialwise.workspace import Workspace
+
+    run("init", tmp_path)
+    landing = Landing(Workspace.open(tmp_path).landing)
+    with Journal(landing, Channel("events", "flat", "collector"), "test") as journal:
+        pieces = [Piece(1, None, b'{"event":"A","user_id":"u"}'), Piece(2, None, b'{"event":"A"}')]
+        journal.append([Arrival(utc_now(), pieces)])
+    own = write_lines(tmp_path / "own.ndjson", [{"event": "B", "user_id": "u"}])
+    said = run("import", "events", own, "-C", tmp_path).err
+    assert "own.ndjson: received 1 records (auto)" in said
+    assert "received 3 with what arrived meanwhile = loaded 2 + duplicate 0 + quarantined 1 + pending 0" in said
+    own = write_lines(tmp_path / "more.ndjson", [{"event": "C", "user_id": "u"}])
+    assert "received 1 = loaded 1" in run("import", "events", own, "-C", tmp_path).err
+    [refused] = run("quarantine", "list", "-f", "json", "-C", tmp_path).rows()
+    shown = run("quarantine", "show", refused["quarantine_id"], "-C", tmp_path).err
+    assert "collector line 2\n" in shown
 
 
 def test_a_dry_run_keeps_nothing(company: Path, tmp_path: Path) -> None:

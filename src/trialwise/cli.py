@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from trialwise.errors import ConfigError, InputError, TrialwiseError
 
@@ -19,8 +21,21 @@ if TYPE_CHECKING:
     from trialwise.delivery.generation import Generation
     from trialwise.workspace import Workspace
 
+
+class _Root(TyperGroup):
+    """The commands, whose wrong options are told without the word of the library that found them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="trialwise",
+    cls=_Root,
     help="The open PQL metrics engine: which trials use the product in earnest, and what the conversion rate truly is.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -120,12 +135,22 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"trialwise: {message}\n")
+    sys.stderr.write(f"trialwise: {_harmless(message)}\n")
     sys.exit(code)
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(_harmless(message) + "\n")
+
+
+def _harmless(text: str, kept: str = "\n") -> str:
+    """A text whose control characters are shown, never sent to the terminal; those `kept` stay."""
+    return "".join(one if one.isprintable() or one in kept else repr(one)[1:-1] for one in text)
+
+
+def _name(file: str | None) -> str:
+    """The name of a file, which may hold anything, on one line."""
+    return _harmless(file or "", "")
 
 
 def _workspace(folder: Path) -> Workspace:
@@ -366,21 +391,26 @@ def import_http(
 
     Secrets come from TRIALWISE_HTTP_NAME. Stopped at any moment, the next pull goes on at the same page.
     """
-    from trialwise.owner.asking import pull_http
+    from trialwise.clock import utc_now
+    from trialwise.owner.asking import pull_advice, pull_http
     from trialwise.progress import progress
 
     workspace = _workspace(folder)
     if dry_run:
         _rehearse_pulls(workspace, name)
         return
+    began = utc_now()
     with progress("import http") as report:
         done = pull_http(workspace, name, again=again, progress=report)
     for pulled in done.sources:
+        if pulled.error and not pulled.pages:
+            continue
         kind = "history" if pulled.is_backfill else "news"
         waiting = f", {pulled.records - pulled.landed:,} not happened yet" if pulled.records > pulled.landed else ""
         rest = "" if pulled.is_complete or pulled.error else "; max_pages reached, the next pull goes on"
         _say(f"{pulled.name}: {pulled.records:,} records of {pulled.pages:,} pages ({kind}){waiting}{rest}")
-    _say_fetched(done)
+    found = [] if done.loaded is None else [pull_advice(workspace, pulled, began) for pulled in done.sources]
+    _say_fetched(done, [text for text in found if text is not None])
 
 
 @import_app.command("folder", epilog=_examples("trialwise import folder", "trialwise import folder drop"))
@@ -398,29 +428,32 @@ def import_folder(
     for watched in done.sources:
         for receipt in watched.receipts:
             before = f", imported before at {receipt.repeats:%Y-%m-%d %H:%M}Z" if receipt.repeats is not None else ""
-            _say(f"{watched.name}: {receipt.file}: {receipt.received:,} records ({receipt.format}){before}")
+            _say(f"{watched.name}: {_name(receipt.file)}: {receipt.received:,} records ({receipt.format}){before}")
         for file, message in watched.failed:
-            _say(f"{watched.name}: {file}: {message}")
+            _say(f"{watched.name}: {_name(file)}: {message}")
         for file in watched.waiting:
-            _say(f"{watched.name}: {file}: still being written")
+            _say(f"{watched.name}: {_name(file)}: still being written")
         if not (watched.receipts or watched.failed or watched.waiting or watched.error):
             _say(f"{watched.name}: nothing new")
     _say_fetched(done)
 
 
-def _say_fetched(done: Any) -> None:
-    """The load after a fetch, and what to do next; ends with 1 when any source failed."""
+def _say_fetched(done: Any, advice: Sequence[str] = ()) -> None:
+    """The load after a fetch, and what to do next: the advice if there is any; ends with 1 when any source failed."""
     if done.loaded is None:
         _say("another process owns the store; its next load takes what was read")
     elif done.loaded.received:
         _say_loaded(done.loaded, "")
     elif any(source.landed for source in done.sources):
         _say("the server has loaded what was read")
+    for text in advice:
+        _say(text)
     for failure in done.failures:
         _say(f"trialwise: {failure}")
     if done.failures:
         raise typer.Exit(1)
-    _say("next: trialwise refresh")
+    if not advice:
+        _say("next: trialwise refresh")
 
 
 def _rehearse_pulls(workspace: Workspace, name: str | None) -> None:
@@ -476,22 +509,25 @@ def _say_advice(loaded: Any, files: list[Path], kind: str, form: str | None, map
 def _say_imported(receipts: Any, loaded: Any) -> None:
     for receipt in receipts:
         if receipt.is_repeat:
-            _say(f"{receipt.file}: imported before, at {receipt.repeats:%Y-%m-%d %H:%M}Z; nothing to do")
+            _say(f"{_name(receipt.file)}: imported before, at {receipt.repeats:%Y-%m-%d %H:%M}Z; nothing to do")
         else:
-            _say(f"{receipt.file}: received {receipt.received:,} records ({receipt.format})")
+            _say(f"{_name(receipt.file)}: received {receipt.received:,} records ({receipt.format})")
     if loaded is None:
         waiting = sum(receipt.pending for receipt in receipts)
         _say(f"received {waiting:,} = loaded 0 + duplicate 0 + quarantined 0 + pending {waiting:,}")
         _say("another process owns the store; its next refresh loads them")
     elif loaded.received:
-        _say_loaded(loaded, "")
+        _say_loaded(loaded, "", own=sum(receipt.pending for receipt in receipts))
 
 
-def _say_loaded(loaded: Any, mood: str) -> None:
+def _say_loaded(loaded: Any, mood: str, own: int | None = None) -> None:
+    """What became of records; `own`: how many of them this command brought, where others' may be among them."""
+    others = own is not None and loaded.received > own and not loaded.rebuilt
+    met = " with what arrived meanwhile" if others else ""
     if loaded.rebuilt:
         _say(f"the raw tables were filled anew from landing: {loaded.rebuilt}")
     _say(
-        f"received {loaded.received + loaded.pending:,} = {mood}loaded {loaded.loaded:,}"
+        f"received {loaded.received + loaded.pending:,}{met} = {mood}loaded {loaded.loaded:,}"
         f" + duplicate {loaded.duplicate:,} + quarantined {loaded.quarantined:,} + pending {loaded.pending:,}"
     )
     for reason, count in sorted(loaded.reasons.items(), key=lambda item: (-item[1], item[0])):
@@ -775,7 +811,8 @@ def quarantine_show(
 
     found = quarantined_record(_workspace(folder), quarantine_id)
     _say(f"{found.quarantine_id}: {found.reason}: {quarantine.REASONS.get(found.reason, '')}")
-    _say(f"{found.file} line {found.line}, byte {found.byte_offset}{f': {found.detail}' if found.detail else ''}")
+    byte = "" if found.byte_offset is None else f", byte {found.byte_offset}"
+    _say(f"{_name(found.file)} line {found.line}{byte}{f': {found.detail}' if found.detail else ''}")
     sys.stdout.buffer.write((found.raw or b"") + b"\n")
     sys.stdout.buffer.flush()
 

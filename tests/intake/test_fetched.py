@@ -144,6 +144,32 @@ def test_one_source_that_fails_does_not_stop_the_others(tmp_path: Path, api: Api
     assert rows(tmp_path, "SELECT count(*) FROM raw.events") == [(5,)]
 
 
+def test_a_mapping_that_fits_nothing_is_answered_with_the_fields_there_are(tmp_path: Path, api: Api) -> None:
+    workspace(tmp_path, api, mapping='mapping = { event = "act", account_id = "company.id" }')
+    workspace(tmp_path, api, name="more")
+    said = fetch(tmp_path, "http").err
+    assert "quarantined 5: no_event" in said
+    [advice] = [line for line in said.splitlines() if line.startswith("usage: nothing")]
+    assert advice == (
+        "usage: nothing at 'act' in any record; fields: id, at, action, company; try in [sources.http.usage]: "
+        'mapping = { event = "action", account_id = "company.id", timestamp = "at" }, '
+        "look with: trialwise import http usage --dry-run, then read all anew with: trialwise import http usage --again"
+    )
+    assert "more: n" not in said
+    assert "next: trialwise refresh" not in said
+    api.records += usage(range(6, 8))
+    assert "fields: id, at, action, company" in fetch(tmp_path, "http", "usage", "--again").err
+    assert "fields" not in fetch(tmp_path, "http", "more").err
+
+
+def test_a_pull_that_failed_before_its_first_page_says_that_alone(tmp_path: Path, api: Api) -> None:
+    workspace(tmp_path, api)
+    api.faults = ["404"]
+    said = fetch(tmp_path, "http", code=1).err
+    assert "records of" not in said
+    assert "answers 404" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -183,6 +209,21 @@ def test_a_run_that_failed_raises_after_every_source_was_tried(tmp_path: Path, a
 
 
 # Folders
+
+
+def test_control_characters_in_names_of_files_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "trialwise.toml").write_text(
+        '[sources.files.drop]\nfolder = "in"\nsettle_seconds = 0\n', encoding="utf-8"
+    )
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a\x1b[31m\nb.ndjson").write_text('{"event": "Login"}\n', encoding="utf-8")
+    assert "drop: a\\x1b[31m\\nb.ndjson: 1 records (auto)" in fetch(tmp_path, "folder").err
+    listed = run("quarantine", "list", "-C", tmp_path).out
+    assert "a\\x1b[31m\\nb.ndjson" in listed
+    [refused] = run("quarantine", "list", "-f", "json", "-C", tmp_path).rows()
+    shown = run("quarantine", "show", refused["quarantine_id"], "-C", tmp_path).err
+    assert "a\\x1b[31m\\nb.ndjson line 1, byte 0" in shown
+    assert "\x1b" not in listed + shown
 
 
 def test_a_folder_is_imported_and_said_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -119,6 +120,25 @@ def pull_http(
         return carry_out(LOAD, workspace, Nothing(), report)
 
     return intake.pull_all(workspace, name, load, progress, again=again)
+
+
+def pull_advice(workspace: Workspace, pulled: Pulled, since: datetime) -> str | None:
+    """What to try when every record a pull kept went to quarantine for want of an event; None when not.
+
+    since: the instant (UTC without zone) before the pull began. Raises StoreLocked when another process owns the store.
+    """
+    import polars as pl
+
+    from trialwise.sources import guess
+
+    if not pulled.landed:
+        return None
+    refused = quarantined(workspace, reason="no_event", most=pulled.landed + 1000)
+    refused = refused.filter((pl.col("file") == f"http {pulled.name}") & (pl.col("landed_at") >= since))
+    if refused.height < pulled.landed:
+        return None
+    record = quarantined_record(workspace, refused["quarantine_id"][0])
+    return guess.pull_advice(pulled.name, record.raw or b"", workspace.config.sources.http[pulled.name].mapping)
 
 
 def watch_folders(

@@ -109,6 +109,22 @@ def advice(seen: Glimpse, mapping: Mapping[str, str]) -> str | None:
     return f"no column 'event'; columns: {', '.join(seen.columns)}; try {map_options(pairs)}"
 
 
+def pull_advice(name: str, data: bytes, mapping: Mapping[str, str]) -> str | None:
+    """What to try with an API's records none of which names an event, told from one; None for what is no object."""
+    record = _object(data)
+    if record is None:
+        return None
+    others = {ours: theirs for ours, theirs in mapping.items() if ours != "event"}
+    pairs = {"event": "FIELD", **others, **propose_mapping(tuple(record), others)}
+    spelled = ", ".join(f"{ours} = {json.dumps(theirs, ensure_ascii=False)}" for ours, theirs in pairs.items())
+    nothing = f"nothing at '{mapping['event']}'" if "event" in mapping else "no field 'event'"
+    return (
+        f"{name}: {nothing} in any record; fields: {', '.join(record)}; try in [sources.http.{name}]: "
+        f"mapping = {{ {spelled} }}, look with: trialwise import http {name} --dry-run, "
+        f"then read all anew with: trialwise import http {name} --again"
+    )
+
+
 def map_options(pairs: Mapping[str, str]) -> str:
     """The pairs as they are typed on a command line."""
     return " ".join(f"--map {_quoted(f'{ours}={theirs}')}" for ours, theirs in pairs.items())
