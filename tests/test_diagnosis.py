@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,10 +13,15 @@ from typing import Any, cast
 
 import pytest
 
+from tests.command import run
+from trialwise import pipeline
 from trialwise.config import Config, parse_config
 from trialwise.delivery.generation import Generation
 from trialwise.diagnosis import FREE_BYTES, Finding, diagnose
 from trialwise.engines.duckdb import Engine, connect
+from trialwise.errors import DiskFull, StoreError, StoreLocked
+from trialwise.store import Store
+from trialwise.workspace import Workspace
 
 NOW = dt.datetime(2026, 3, 10)
 MAPPED: Config = parse_config({"events": {"value": ["Report Created"]}})
@@ -182,3 +188,57 @@ def test_a_disk_without_room_for_a_second_copy(store: Engine, tmp_path: Path, mo
     assert _found(store, tmp_path)["disk"].level == "warning"
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=FREE_BYTES))
     assert _found(store, tmp_path)["disk"].level == "ok"
+
+
+# ── where the store cannot be looked into ────────────────────────────────────
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, folder: Path, error: Exception) -> Workspace:
+    """A workspace in which every use of the store ends with an error."""
+    run("init", folder)
+    workspace = Workspace.open(folder)
+    workspace.data.mkdir(exist_ok=True)
+
+    def opened(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(Store, "work", opened)
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (
+            DiskFull("the disk is full: no block", "Make room."),
+            ("disk full", "the disk is full: no block", "Make room."),
+        ),
+        (StoreError("x.parquet is damaged", "Restore it."), ("store", "x.parquet is damaged", "Restore it.")),
+    ],
+)
+def test_doctor_tells_what_keeps_it_from_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: StoreError, found: tuple[str, str, str]
+) -> None:
+    workspace = _failing(monkeypatch, tmp_path, error)
+    first, *others = pipeline.diagnosis(workspace)
+    assert (first.level, first.topic, first.found, first.advice) == ("warning", *found)
+    assert {"results", "disk"} <= {finding.topic for finding in others}
+    assert found[1] in run("doctor", "-C", tmp_path).out
+
+
+def test_a_disk_without_room_for_the_smallest_file_is_told_as_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = _failing(monkeypatch, tmp_path, OSError(errno.EDQUOT, "Disk quota exceeded", "x"))
+    assert pipeline.diagnosis(workspace)[0].topic == "disk full"
+    with pytest.raises(DiskFull, match=r"Disk quota exceeded.*\nMake room"):
+        pipeline.load_landed(workspace)
+    failed = _failing(monkeypatch, tmp_path / "other", OSError(errno.EIO, "broken", "x"))
+    with pytest.raises(OSError, match="broken"):
+        pipeline.load_landed(failed)
+
+
+def test_a_store_of_another_process_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = _failing(monkeypatch, tmp_path, StoreLocked("owned by process 1"))
+    with pytest.raises(StoreLocked):
+        pipeline.diagnosis(workspace)

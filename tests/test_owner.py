@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import stat
@@ -14,12 +15,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+import structlog
 
 from tests.command import run
 from tests.serving import until
 from trialwise import __version__, pipeline
 from trialwise.clock import Clock
 from trialwise.diagnosis import Finding
+from trialwise.engines.duckdb import connect
 from trialwise.errors import CheckFailed, ConfigError, InputError, NotFoundError, StoreError, TrialwiseError
 from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import ImportReceipt, LoadReport
@@ -45,6 +48,7 @@ REFRESHED = Refreshed(
     1.5,
 )
 RECEIPT = ImportReceipt("a.csv", "events", "flat", "ab" * 32, 5, 5, refused=1, repeats=NOON)
+ANA = "ana@example.com"
 RECORD = Quarantined("3f2a", "events", None, 3, 17, "bad_utf8", None, b"\xff\x00\n{", NOON, None, 4)
 
 
@@ -163,6 +167,32 @@ def test_errors_are_raised_where_the_command_was_typed(
     assert "refresh failed: ZeroDivisionError: oops" in run("refresh", "-C", workspace.folder, code=1).err
     until(lambda: len(told) == 2)
     assert told == [("refresh", "2 rows are bad"), ("refresh", "refresh failed: ZeroDivisionError: oops")]
+
+
+def test_an_error_of_the_engine_tells_nothing_of_the_records(
+    owner: Owner, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, told: list[tuple[str, str | None]]
+) -> None:
+    def refresh(*_: Any, **__: Any) -> Any:
+        connect().rows("SELECT CAST($v AS INTEGER)", {"v": ANA})
+
+    monkeypatch.setattr(pipeline, "refresh", refresh)
+    stream = io.StringIO()
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            service,
+            "log",
+            structlog.wrap_logger(structlog.PrintLogger(stream), [structlog.processors.format_exc_info, str_of]),
+        )
+        said = run("refresh", "-C", workspace.folder, code=1).err
+    until(lambda: len(told) == 1)
+    assert "refresh failed: ConversionException: Conversion Error: Could not convert string …" in said
+    assert "work failed" in stream.getvalue()
+    assert "Could not convert string …" in stream.getvalue()
+    assert ANA not in said + stream.getvalue() + str(told)
+
+
+def str_of(_logger: Any, _method: str, event: Any) -> str:
+    return "\n".join(map(str, event.values()))
 
 
 def _raising(error: Exception) -> Any:

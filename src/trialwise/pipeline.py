@@ -17,7 +17,7 @@ from trialwise.clock import Clock, clock_for, to_local, utc_now
 from trialwise.config import Config, declared_events
 from trialwise.delivery.generation import CURRENT, Generation, open_generation, publish, write_generation
 from trialwise.delivery.preview import Preview, preview
-from trialwise.diagnosis import Finding, diagnose
+from trialwise.diagnosis import Finding, diagnose, diagnose_without_store
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError, InputError, NotFoundError, StoreError, StoreLocked
 from trialwise.intake import Fetched, Pulled, Watched
@@ -509,7 +509,7 @@ def _owning(workspace: Workspace, task: Callable[[Engine, LoadReport], Done], pr
         lambda engine: _load(workspace, engine, progress),
         workspace.config.workspace.memory_limit,
     )
-    with workspace.lock():
+    with durable.room(), workspace.lock():
         return store.work(task)
 
 
@@ -597,7 +597,22 @@ def compact(workspace: Workspace, *, progress: Progress | None = None) -> Compac
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:
-    """What doctor finds in a workspace; what has landed is loaded first. Raises StoreLocked."""
+    """What doctor finds in a workspace, made ready where it has to be; what is left to tell where the disk is full or
+    the store cannot be filled. Raises StoreLocked.
+    """
+    try:
+        return _diagnosis(workspace)
+    except StoreLocked:
+        raise
+    except StoreError as error:
+        try:
+            results = open_results(workspace)
+        except (NotFoundError, StoreError):
+            results = None
+        return diagnose_without_store(error, results, workspace.data, intake.standings(workspace, utc_now()))
+
+
+def _diagnosis(workspace: Workspace) -> list[Finding]:
     results = _readable_results(workspace)
 
     def look(store: Engine, _filled: LoadReport) -> list[Finding] | None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import traceback
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from trialwise.engines.duckdb import EngineError, connect
+from trialwise.engines.duckdb import EngineError, cause_of, connect
 from trialwise.errors import StoreError
 
 
@@ -48,7 +51,7 @@ def test_without_external_access_no_file_is_read_and_nothing_reconfigured(tmp_pa
     engine = connect(external_access=False)
     with pytest.raises(EngineError, match="disabled by configuration"):
         engine.rows(f"SELECT * FROM read_csv('{secret}')")
-    with pytest.raises(EngineError, match="locked"):
+    with pytest.raises(EngineError, match="Cannot change configuration option"):
         engine.execute("SET enable_external_access = true")
 
 
@@ -83,3 +86,97 @@ def test_work_beside_a_database_sees_its_schema_and_leaves_no_file(tmp_path: Pat
         assert path.exists()
     assert not path.exists()
     assert engine.rows("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'marts'") == [(0,)]
+
+
+# ── what errors say ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("SELECT CAST($v AS INTEGER)", "ana@example.com"),
+        ("SELECT CAST($v AS TIMESTAMP)", "ana@example.com"),
+        ("SELECT CAST($v AS INTEGER[])", '[1, "ana@example.com'),
+        ("SELECT CAST($v AS BLOB)", r"\xZZ ana@example.com"),
+        ("SELECT CAST($v AS UTINYINT)", "4711004711"),
+        ("SELECT CAST(CAST($v AS BIGINT) AS UTINYINT)", "4711004711"),
+        ("SELECT json_extract($v, '$.a')", '{"a": ana@example.com'),
+        ("SELECT strptime($v, '%Y')", "ana@example.com"),
+        ("SELECT error($v || ' \"ana@example.com\"') WHERE false OR error('x \"' || $v) IS NULL", "ana@example.com"),
+        ("INSERT INTO t VALUES ($v), ($v)", "ana@example.com"),
+        ("SELECT CAST($v AS INTEGER)", "x\n\nLINE 1: ana@example.com\n        ^^^"),
+    ],
+)
+@pytest.mark.parametrize("way", ["rows", "frame"])
+def test_errors_and_their_tracebacks_never_show_records(sql: str, value: str, way: str) -> None:
+    engine = connect()
+    engine.execute("CREATE TABLE t (a VARCHAR PRIMARY KEY)")
+    with pytest.raises(EngineError) as caught:
+        engine.frame(sql, {"v": value}) if way == "frame" and "INSERT" not in sql else engine.rows(sql, {"v": value})
+    for shown in (str(caught.value), cause_of(caught.value), "".join(traceback.format_exception(caught.value))):
+        assert "ana@" not in shown
+        assert "4711004711" not in shown
+    assert "\n" not in cause_of(caught.value)
+
+
+def test_what_stands_in_the_statement_stays() -> None:
+    engine = connect()
+    with pytest.raises(EngineError, match='Referenced column "nosuch" not found') as caught:
+        engine.rows("SELECT nosuch FROM range(3) AS r(near)")
+    assert "LINE 1: SELECT nosuch" in str(caught.value)
+    assert "LINE" not in cause_of(caught.value)
+    with pytest.raises(EngineError, match=r"(?s)Could not convert string ….*LINE 1: SELECT 'x' :: INT"):
+        engine.rows("SELECT 'x' :: INT")
+
+
+def test_paths_stay_and_causes_are_short(tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1torn")
+    with pytest.raises(EngineError, match=r"broken\.parquet' too small"):
+        connect().rows(f"FROM read_parquet('{tmp_path}/broken.parquet')")
+    assert len(cause_of(EngineError("long " * 10_000))) <= 300
+
+
+def test_words_in_a_record_are_not_taken_for_the_engines(tmp_path: Path) -> None:
+    engine = connect(tmp_path / "x.duckdb")
+    for said in ("No space left on device", "Corrupt database file"):
+        with pytest.raises(EngineError, match="Could not convert"):
+            engine.rows("SELECT CAST($v AS INTEGER)", {"v": said})
+    engine.close()
+
+
+# ── no room ──────────────────────────────────────────────────────────────────
+
+FILLED = """
+import resource, sys
+from pathlib import Path
+from trialwise.engines.duckdb import connect
+from trialwise.errors import DiskFull
+def told(task):
+    try:
+        task()
+    except DiskFull as error:
+        print(error.message)
+        return
+    print("went in")
+path = Path(sys.argv[1])
+engine = connect(path)
+engine.execute("CREATE TABLE t (i BIGINT, x VARCHAR); INSERT INTO t VALUES (1, 'kept')")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+numbers = "(SELECT hash(i) AS h FROM range(1000000) AS r(i))"
+told(lambda: connect().write_parquet(numbers, path.with_name("p"), rows_per_group=9000))
+told(lambda: engine.execute("INSERT INTO t SELECT i, repeat(CAST(hash(i) AS VARCHAR), 20) FROM range(200000) AS r(i)"))
+told(lambda: engine.execute("CHECKPOINT"))
+engine.close()
+print(connect(path).rows("FROM t"))
+"""
+
+
+def test_no_room_is_told_as_such_and_what_was_there_stays(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FILLED, str(tmp_path / "x.duckdb")], capture_output=True, text=True, check=True
+    )
+    *refused, kept = done.stdout.splitlines()
+    assert len(refused) == 3
+    assert all(line.startswith("the disk is full: ") for line in refused)
+    assert all("Could not write file" in line and "File too large" in line for line in refused[:2])
+    assert kept == "[(1, 'kept')]"

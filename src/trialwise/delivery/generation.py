@@ -26,7 +26,7 @@ from trialwise.delivery import metrics as numbers
 from trialwise.delivery import trials as trial_rows
 from trialwise.delivery.query import query
 from trialwise.delivery.reader import Moment, Reader
-from trialwise.engines.duckdb import Engine, EngineError, connect
+from trialwise.engines.duckdb import Engine, EngineError, cause_of, connect
 from trialwise.errors import NotFoundError, StoreError
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ def _copy(store: Engine, name: str, description: str) -> None:
         if description:
             store.execute(f"COMMENT ON TABLE {target} IS {exp.Literal.string(description).sql('duckdb')}")
     except EngineError as error:
-        raise StoreError(f"{name} cannot be published: {error}", "The generation published before stays.") from error
+        raise StoreError(
+            f"{name} cannot be published: {cause_of(error)}", "The generation published before stays."
+        ) from error
 
 
 def _numbers(folder: Path) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from trialwise.errors import StoreDamaged, StoreError, StoreLocked
+from trialwise.errors import DiskFull, StoreDamaged, StoreError, StoreLocked
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,10 +27,71 @@ _UNREADABLE = (duckdb.SerializationException, duckdb.InternalException, duckdb.F
 """Other errors of opening a file that its contents alone can bring about."""
 _NAMED = re.compile(r'file "([^"]+)"')
 
+_NO_ROOM = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|Could not write all bytes|failed to offload data block"
+)
+"""What the engine says of a disk, a quota or a limit that leaves no room."""
+ROOM_HINT = "Make room on the disk, then run it again. Nothing that was received is lost."
+_OF_STATEMENT = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.SyntaxException,
+    duckdb.PermissionException,
+)
+"""Errors that name what stands in the statement. All others may quote what stands in the tables and files it reads."""
+_PATH = r"""\b(?i:file|database|directory|pattern) (?:"[^"\n]*"|'[^'\n]*')"""
+_BEFORE_VALUES = re.compile(rf"""(?:{_PATH}|(?<=n)'(?=t\b)|[^"'\n])*""")
+_PLACE = re.compile(r"\n\nLINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?\n *\^+\s*$")
+_PACKED = re.compile(r'\{"exception_type":"IO","exception_message":("(?:[^"\\]|\\.)*")')
+"""An error of a file inside of another one, as JSON: so are those of writes in the background told."""
+_LONGEST = 300
+
 
 def cause_of(error: Exception) -> str:
-    """What the engine complains of, without the statement it quotes."""
-    return str(error).split("\n\nLINE ")[0].strip().replace("\n\n", "\n")
+    """What the engine complains of, in at most 300 characters: without the statement, and without the contents of
+    records, which it quotes.
+    """
+    text = str(error)
+    if isinstance(error, _OF_STATEMENT) or not isinstance(error, duckdb.Error):
+        text = text.split("\n\nLINE ")[0].strip().replace("\n\n", "\n")
+    else:
+        text = _without_values(error)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 2] + " …"
+
+
+def _without_values(error: Exception) -> str:
+    """The first line up to the first value it quotes; paths stay.
+
+    Nothing behind it can be trusted: values are quoted without escaping, and may be told once more without quotes.
+    """
+    text = str(error)
+    packed = _PACKED.search(text) if isinstance(error, duckdb.IOException) else None
+    if packed is not None:
+        text = f"IO Error: {json.loads(packed.group(1), strict=False)}"
+    first = _BEFORE_VALUES.match(text[:4000])
+    kept = (first.group() if first is not None else "").partition(" with value ")[0].strip()
+    return kept if kept == text.strip().partition("\n")[0].strip() else f"{kept} …"
+
+
+def is_of_input(error: Exception) -> bool:
+    """Whether a file that was read can have brought an error about, not the statement, the machine or a table."""
+    others = (
+        duckdb.ConstraintException,
+        duckdb.InterruptException,
+        duckdb.OutOfMemoryException,
+        duckdb.TransactionException,
+    )
+    return isinstance(error, duckdb.Error) and not isinstance(error, (*_OF_STATEMENT, *others))
+
+
+def _retold(error: duckdb.Error, sql: str) -> duckdb.Error:
+    """The same error without contents of records; the place in the statement stays."""
+    if isinstance(error, _OF_STATEMENT):
+        return error
+    place = _PLACE.search(str(error))
+    shown = place.group() if place is not None and place.group(1) in sql else ""
+    return type(error)(cause_of(error) + shown)
 
 
 class _ArrowStream:
@@ -46,7 +108,8 @@ class Engine:
     """One DuckDB connection. Not for sharing between threads: give each thread its own `cursor()`.
 
     path, remedy: the file it works on, None in memory, and what to do when that file proves damaged. Every method
-    raises EngineError as DuckDB does, but StoreDamaged when what it reads of the file is not what was written.
+    raises EngineError as DuckDB does, but StoreDamaged when what it reads of the file is not what was written, and
+    DiskFull when there is no room for what it writes. No error carries contents of records.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path | None = None, remedy: str = "") -> None:
@@ -56,13 +119,13 @@ class Engine:
 
     def execute(self, sql: str, params: Params = None) -> Engine:
         """Run one or more statements."""
-        with self._told():
+        with self._told(sql):
             self._connection.execute(sql, params)
         return self
 
     def rows(self, sql: str, params: Params = None) -> list[tuple[Any, ...]]:
         """All rows of a query as tuples."""
-        with self._told():
+        with self._told(sql):
             return self._connection.execute(sql, params).fetchall()
 
     def columns(self, sql: str, params: Params = None) -> list[tuple[str, str]]:
@@ -73,21 +136,26 @@ class Engine:
         """All rows of a query as a polars frame (Arrow C stream, no copy through Python objects)."""
         import polars as pl
 
-        with self._told():
+        with self._told(sql):
             try:
                 return pl.DataFrame(self._connection.sql(sql, params=params))
             except pl.exceptions.PolarsError as error:  # what the engine met while polars took its rows
                 raise EngineError(str(error)) from error
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tell damage of the file from every other error."""
+    def _told(self, sql: str) -> Iterator[None]:
+        """Tell a full disk and damage of the file from every other error.
+
+        The engine's own error is left out of the chain: a traceback in the log would show the records it quotes.
+        """
         try:
             yield
         except duckdb.Error as error:
+            if _has_no_room(error):
+                raise DiskFull(f"the disk is full: {cause_of(error)}", ROOM_HINT) from None
             if self._path is not None and _is_damage(error, self._path):
-                raise StoreDamaged(f"{self._path} is damaged: {cause_of(error)}", self._remedy, self._path) from error
-            raise
+                raise StoreDamaged(f"{self._path} is damaged: {cause_of(error)}", self._remedy, self._path) from None
+            raise _retold(error, sql) from None
 
     def append(self, table: str, frame: pl.DataFrame) -> None:
         """Insert a polars frame into `table` by column name.
@@ -177,9 +245,18 @@ def _remedy_for(read_only: bool) -> str:
     return "Run 'trialwise refresh': it sets the file aside and fills another one from landing."
 
 
-def _is_damage(error: Exception, path: Path) -> bool:
+def _said(error: duckdb.Error) -> str:
+    """What may tell one error from another: not the records, unless a fatal error quotes the one that came before."""
+    return str(error) if isinstance(error, duckdb.FatalException) else _without_values(error)
+
+
+def _has_no_room(error: duckdb.Error) -> bool:
+    return not isinstance(error, _OF_STATEMENT) and _NO_ROOM.search(_said(error)) is not None
+
+
+def _is_damage(error: duckdb.Error, path: Path) -> bool:
     """Whether the engine complains of the contents of the file at `path`, not of a statement or of another file."""
-    text = str(error)
+    text = _said(error)
     if _DAMAGE.search(text) is None:
         return False
     named = _NAMED.search(text)
@@ -201,7 +278,7 @@ def connect(
     file but its own and its configuration is locked: the setting for conditions and queries typed by people.
     remedy: what to do when the file proves damaged, in place of the usual sentence.
     Raises StoreLocked when another process holds the file, StoreDamaged when it is no database that can be read,
-    StoreError when it cannot be opened for another reason.
+    DiskFull when there is no room to open it, StoreError when it cannot be opened for another reason.
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
@@ -217,17 +294,19 @@ def connect(
     try:
         connection = duckdb.connect(target, read_only=read_only, config=config)
     except duckdb.Error as error:
+        if _has_no_room(error):  # before anything else: a log that cannot be replayed for want of room is not damaged
+            raise DiskFull(f"the disk is full: {target} cannot be opened: {cause_of(error)}", ROOM_HINT) from None
         if _is_damage(error, Path(target)) or isinstance(error, _UNREADABLE):
-            raise StoreDamaged(f"{target} is no usable database: {cause_of(error)}", what_next, Path(target)) from error
+            raise StoreDamaged(f"{target} is no usable database: {cause_of(error)}", what_next, Path(target)) from None
         if "set lock on file" in str(error):
             raise StoreLocked(
                 f"{target} is in use by another trialwise process",
                 "Wait for it to end, or stop it, and run the command again.",
-            ) from error
+            ) from None
         raise StoreError(
             f"{target} cannot be opened: {cause_of(error)}",
             "Check that this user may read and write it, that the disk has room, and [workspace] memory_limit.",
-        ) from error
+        ) from None
     locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
     if not locked:  # a file that this process has open already comes back as it was opened first
         connection.execute("SET TimeZone = 'UTC'")

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from trialwise.engines.duckdb import ROOM_HINT
+from trialwise.errors import DiskFull
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that mean a full disk, a quota or a limit."""
 _CHUNK = 1 << 20
+
+
+@contextmanager
+def room() -> Iterator[None]:
+    """What the disk refuses for want of room is DiskFull; every other error stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DiskFull(f"the disk is full: {error}", ROOM_HINT) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from trialwise.engines.duckdb import Engine, EngineError, cause_of
+from trialwise.engines.duckdb import Engine, EngineError, cause_of, connect, is_of_input
 from trialwise.errors import StoreError
 from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Segment
@@ -37,15 +37,39 @@ def shown(engine: Engine, landing: Landing, segments: Iterable[Segment]) -> Iter
 
 @contextmanager
 def reading(landing: Landing) -> Iterator[None]:
-    """A compacted file that turns out not to be readable is a StoreError that says what to do."""
+    """A compacted file that turns out not to be readable is a StoreError that names it and says what to do."""
     try:
         yield
     except EngineError as error:
-        if str(landing.compacted) not in str(error):
+        name = _unreadable(landing, error)
+        if name is None:
             raise
+        path = landing.compacted / name
         raise StoreError(
-            f"a file of compacted records is damaged: {cause_of(error)}", "Restore the landing folder from a backup."
+            f"{path}, which holds compacted records, is damaged: {cause_of(error)}",
+            "Restore this file from a backup of the landing folder, then run 'trialwise refresh'. Until then nothing "
+            "that needs it is loaded; what comes in is kept, and what is published stays.",
         ) from error
+
+
+def _unreadable(landing: Landing, error: EngineError) -> str | None:
+    """The compacted file behind an error: the one it names, else the first that cannot be read; None without one."""
+    names = sorted(set(landing.manifest().holders.values()))
+    for name in names:
+        if str(landing.compacted / name) in str(error):
+            return name
+    if not is_of_input(error):
+        return None
+    engine = connect()
+    try:
+        for name in names:
+            try:
+                rows(engine, "read_compacted", {"path": str(landing.compacted / name)})
+            except EngineError:
+                return name
+    finally:
+        engine.close()
+    return None
 
 
 def came_with(

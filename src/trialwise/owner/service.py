@@ -15,6 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from trialwise import __version__
+from trialwise.engines.duckdb import cause_of
 from trialwise.errors import ConfigError, InputError, StoreError, TrialwiseError
 from trialwise.owner import wire
 from trialwise.owner.operations import OPERATIONS, Operation
@@ -77,7 +78,9 @@ class Owner:
             failure = error
             raise
         except Exception as error:
-            failure = TrialwiseError(f"{name} failed: {type(error).__name__}: {error}", "The server's log has more.")
+            failure = TrialwiseError(
+                f"{name} failed: {type(error).__name__}: {cause_of(error)}", "The server's log has more."
+            )
             log.exception("work failed", work=name)
             raise failure from error
         finally:
