@@ -16,7 +16,7 @@ SECRETS = {
     "TRIALWISE_STRIPE_KEY": f"sk_test_{MARK}0000000000000001",
     "TRIALWISE_WEBHOOK_STRIPE": f"whsec_{MARK}0000000000000002,whsec_{MARK}0000000000000003",
     "TRIALWISE_WEBHOOK_MAILCHIMP": f"mailchimp-{MARK}-4",
-    "TRIALWISE_WEBHOOK_POSTMARK": f"postmark:{MARK}-5",
+    "TRIALWISE_WEBHOOK_POSTMARK": f"mail:{MARK}-5",
     "TRIALWISE_HTTP_CRM": f"crm-{MARK}-6",
 }
 CONFIG = """
@@ -50,6 +50,10 @@ def key(folder: Path) -> str:
 def server(folder: Path, key: str) -> Iterator[Served]:
     with serving(folder, env=SECRETS) as served:
         yield served
+
+
+def test_it_says_once_which_webhooks_have_a_secret(server: Served) -> None:
+    assert [line["open"] for line in server.log if line["event"] == "webhooks"] == ["mailchimp, postmark, stripe"]
 
 
 def test_without_room_it_takes_nothing_says_so_and_goes_on_by_itself(server: Served, folder: Path, key: str) -> None:

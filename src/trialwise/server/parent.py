@@ -69,6 +69,10 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
         schedule = Schedule(owner, jobs, teller.begins)
         try:
             if children.start(lambda: stop.is_asked):
+                log.info(
+                    "webhooks",
+                    open=", ".join(sorted(name for name, some in secrets.webhooks.items() if some)) or "none",
+                )
                 teller.plans(jobs)
                 schedule.start()
                 logs.say(f"listening on {binding.url_of(listening)}")
