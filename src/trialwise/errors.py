@@ -22,6 +22,8 @@ import difflib
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+ROOM_HINT = "Make room on the disk, then run it again. Nothing that was received is lost."
+
 
 class TrialwiseError(Exception):
     """Base of all errors shown to people: `message` says what is wrong, `hint` what to do next."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from trialwise.errors import DiskFull, StoreDamaged, StoreError, StoreLocked
+from trialwise.errors import ROOM_HINT, DiskFull, StoreDamaged, StoreError, StoreLocked
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +31,6 @@ _NO_ROOM = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|Could not write all bytes|failed to offload data block"
 )
 """What the engine says of a disk, a quota or a limit that leaves no room."""
-ROOM_HINT = "Make room on the disk, then run it again. Nothing that was received is lost."
 _OF_STATEMENT = (
     duckdb.BinderException,
     duckdb.CatalogException,

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from trialwise.engines.duckdb import ROOM_HINT
-from trialwise.errors import DiskFull
+from trialwise.errors import ROOM_HINT, DiskFull
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that mean a full disk, a quota or a limit."""
