@@ -39,7 +39,7 @@ _OF_STATEMENT = (
     duckdb.PermissionException,
 )
 """Errors that name what stands in the statement. All others may quote what stands in the tables and files it reads."""
-_PATH = r"""\b(?i:file|database|directory|pattern) (?:"[^"\n]*"|'[^'\n]*')"""
+_PATH = r"""\b(?i:file|database|directory|pattern|statement of type) (?:"[^"\n]*"|'[^'\n]*')"""
 _BEFORE_VALUES = re.compile(rf"""(?:{_PATH}|(?<=n)'(?=t\b)|[^"'\n])*""")
 _PLACE = re.compile(r"\n\nLINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?\n *\^+\s*$")
 _PACKED = re.compile(r'\{"exception_type":"IO","exception_message":("(?:[^"\\]|\\.)*")')
