@@ -35,7 +35,9 @@ from trialwise.landing.settings import LoadSettings
 from trialwise.sources.files import open_file
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # not ru_maxrss, which begins with that of the process this one was forked from
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 folder, path, limit = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 landing = Landing(folder / "landing")
