@@ -37,7 +37,10 @@ print("asked", flush=True)
 """
 
 
-def run(text: str, *options: str, before: str = "") -> subprocess.Popen[str]:
+LISTENS = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # also where nohup started the tests
+
+
+def run(text: str, *options: str, before: str = LISTENS) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", before + text, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

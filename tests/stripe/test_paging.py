@@ -49,6 +49,10 @@ class Meddler:
         self.before = {thing["id"] for thing in self.living()}
         fake.api.before_call.append(self._meddle)
 
+    def rest(self) -> None:
+        """Leave the world alone from now on."""
+        self._acts = iter([])
+
     def living(self) -> list[Object]:
         """The customers there are, oldest first."""
         return [thing for thing in self._fake.test.store.of("customer") if not thing.get("_deleted")]
@@ -83,7 +87,10 @@ IMPORTS = settings(deadline=None, suppress_health_check=list(HealthCheck), max_e
 
 
 def check(meddling: list[Acts], count: int, stay: bool) -> None:
-    """One import of a company that changes while it is read; then a second one, of a company at rest."""
+    """A first import, a poll and a reconcile of a company that changes while it is read; then one of a company at rest.
+
+    A list shows what existed throughout its reading: what is made behind the reader's back waits for the next one.
+    """
     with TemporaryDirectory() as place, company(count, stay=stay) as fake:
         folder = doors.workspace(Path(place) / "a", api_base=fake.url)
         meddler = Meddler(fake, meddling)
@@ -93,6 +100,10 @@ def check(meddling: list[Acts], count: int, stay: bool) -> None:
         doors.by_api(folder)
         events = {id_ for kind, id_, _ in raw(folder) if kind == "event"}
         assert events == set(fake.test.log.entries), "what was made meanwhile is found by its events"
+        before = {thing["id"] for thing in meddler.living()}
+        doors.by_api(folder, "--reconcile")
+        assert before - meddler.gone <= customers_landed(folder)
+        meddler.rest()
         doors.by_api(folder, "--reconcile")
         assert {thing["id"] for thing in meddler.living()} <= customers_landed(folder)
 
@@ -106,6 +117,10 @@ def test_what_existed_throughout_is_found(meddling: list[Acts], count: int, stay
 @pytest.mark.parametrize("stay", [True, False])
 def test_the_object_a_page_is_continued_from_is_gone(stay: bool) -> None:
     check([[], [("delete the cursor", 0)], [("delete the cursor", 0), ("create", 1)]], 205, stay)
+
+
+def test_what_is_made_while_the_last_page_is_read_waits_for_the_next_reading() -> None:
+    check([[], [], [], [], [], [("create", 0)]], 201, stay=False)
 
 
 @pytest.mark.long
