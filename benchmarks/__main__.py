@@ -8,31 +8,15 @@ import os
 import platform
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.generate import generate
-from benchmarks.measure import Cost, Results, measure, median, percentile
+from benchmarks.measure import Cost, Goal, Results, measure, median, percentile
 
 PROFILE_LINES = 25
 VERSIONS = ("trialwise", "duckdb", "polars", "sqlglot")
-
-
-@dataclass(frozen=True)
-class Goal:
-    """One line of the report: what, by the clock and by CPU time, and the target for the clock if there is one."""
-
-    goal: str
-    what: str
-    value: Cost
-    target: float | None = None
-
-    def __str__(self) -> str:
-        verdict = ""
-        if self.target is not None:
-            verdict = f"  <= {self.target:g} {'met' if self.value.wall <= self.target else 'MISSED'}"
-        return f"{self.goal:4} {self.what:58} {self.value.wall:10.3f} {self.value.cpu:10.3f}{verdict}"
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import uvicorn
 
@@ -41,14 +42,13 @@ def main(mode: str, folder: Path, descriptor: int) -> int:
         server = uvicorn.Server(uvicorn.Config(bare, log_config=None, **options))
         server.run([socket.socket(fileno=descriptor)])
         return 0
-    if mode == "undurable":
-        child.Sink = functools.partial(child.Sink, durable=False)  # type: ignore[assignment,misc]
     workspace = Workspace.open(folder)
     metrics.prepare(workspace.run)
     ours, theirs = socket.socketpair()
     threading.Thread(target=lambda: ours.recv(1), daemon=True).start()
     orders = Orders(str(folder), str(workspace.run), f"bench{os.getpid()}", "127.0.0.1", descriptor, theirs.detach())
-    return child.main(orders.text())
+    with patch.object(child, "Sink", functools.partial(child.Sink, durable=mode == "durable")):
+        return child.main(orders.text())
 
 
 if __name__ == "__main__":

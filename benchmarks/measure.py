@@ -43,6 +43,34 @@ class Cost:
         return Cost(self.wall / other.wall, self.cpu / other.cpu)
 
 
+@dataclass(frozen=True)
+class Goal:
+    """One line of a report: what, by the clock and by CPU time, and the target for the clock if there is one.
+
+    is_least: the target is a floor, not a ceiling.
+    """
+
+    goal: str
+    what: str
+    value: Cost
+    target: float | None = None
+    is_least: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the clock's value keeps the target."""
+        if self.target is None:
+            return True
+        return self.value.wall >= self.target if self.is_least else self.value.wall <= self.target
+
+    def __str__(self) -> str:
+        verdict = ""
+        if self.target is not None:
+            sign = ">=" if self.is_least else "<="
+            verdict = f"  {sign} {self.target:g} {'met' if self.is_met else 'MISSED'}"
+        return f"{self.goal:4} {self.what:58} {self.value.wall:10.3f} {self.value.cpu:10.3f}{verdict}"
+
+
 class Stopwatch:
     """Cost since it was made or last read."""
 

@@ -140,13 +140,14 @@ def test_every_operation_goes_to_the_owner_with_its_arguments(
     doing("quarantined_record", RECORD)
     doing("retry_record", Imported((RECEIPT,), LOADED))
     doing("diagnosis", [Finding("ok", "quarantine", "empty")])
-    monkeypatch.setattr(pipeline, "land_files", lambda *_a, **_n: (RECEIPT,))
+    (workspace.folder / "a.csv").write_text("event,user_id\nLogin,ana\n")
     assert asking.refresh(workspace, as_of="2026-03-01", known_at="2026-03-02", into=Path("x.duckdb")) == REFRESHED
     assert asking.quarantined(workspace, reason="bad_json", waiting=False, most=3).equals(frame)
     assert asking.quarantined_record(workspace, "3f") == RECORD
     assert asking.retry_record(workspace, "3f", b"\xff{}") == Imported((RECEIPT,), LOADED)
     assert asking.diagnosis(workspace) == [Finding("ok", "quarantine", "empty")]
-    assert asking.import_files(workspace, [Path("a.csv")], kind="events") == Imported((RECEIPT,), LOADED)
+    imported = asking.import_files(workspace, [workspace.folder / "a.csv"], kind="events")
+    assert ([receipt.received for receipt in imported.receipts], imported.loaded) == ([1], LOADED)
     assert calls == [
         ("refresh", (), {"as_of": "2026-03-01", "known_at": "2026-03-02", "into": Path("x.duckdb").resolve()}),
         ("quarantined", (), {"reason": "bad_json", "waiting": False, "most": 3}),

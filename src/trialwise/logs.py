@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
+from structlog.typing import EventDict
 
 from trialwise.config import Secrets
 
@@ -67,7 +68,10 @@ def configure(secrets: Iterable[str] = (), stream: TextIO | None = None, **alway
     target = sys.stderr if stream is None else stream
     redact = Redactor(secrets)
     is_terminal = target.isatty()
-    named: structlog.typing.Processor = lambda _logger, _method, event: {**always, **event}  # noqa: E731
+
+    def named(_logger: object, _method: str, event: EventDict) -> EventDict:
+        return {**always, **event}
+
     shared: list[structlog.typing.Processor] = [
         named,
         structlog.stdlib.add_log_level,

@@ -105,35 +105,22 @@ def import_files(
     file_format: str | None = None,
     mapping: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    load: Callable[[Progress | None], LoadReport] | None = None,
 ) -> Imported:
     """Land files durably, then load them when nobody else owns the store; else the owner's next load does.
 
-    kind: 'events' or 'stripe'. Raises InputError as `land_files`.
-    """
-    receipts = land_files(workspace, paths, kind=kind, file_format=file_format, mapping=mapping, progress=progress)
-    try:
-        return Imported(receipts, load_landed(workspace, progress=progress))
-    except StoreLocked:
-        return Imported(receipts, None)
-
-
-def land_files(
-    workspace: Workspace,
-    paths: Sequence[Path],
-    *,
-    kind: str,
-    file_format: str | None = None,
-    mapping: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
-) -> tuple[ImportReceipt, ...]:
-    """Land files durably; needs no store.
-
-    Raises InputError for a file that cannot be read at all, or of Stripe objects where events are asked for, before
-    anything is landed.
+    kind: 'events' or 'stripe'; load: who loads, this process where nobody is named. Raises InputError for a file that
+    cannot be read at all, or of Stripe objects where events are asked for, before anything is landed.
     """
     sources = _sources(paths, kind, file_format, mapping)
     landing = Landing(workspace.landing)
-    return tuple(landing.land(source, landed_at=utc_now(), progress=_step(progress, source.name)) for source in sources)
+    receipts = tuple(
+        landing.land(source, landed_at=utc_now(), progress=_step(progress, source.name)) for source in sources
+    )
+    try:
+        return Imported(receipts, load_landed(workspace, progress=progress) if load is None else load(progress))
+    except StoreLocked:
+        return Imported(receipts, None)
 
 
 def load_landed(workspace: Workspace, *, progress: Progress | None = None) -> LoadReport:
@@ -147,12 +134,14 @@ def import_stripe_api(
     since: str | None = None,
     reconcile: bool = False,
     progress: Progress | None = None,
+    door: Door | None = None,
 ) -> StripeImported:
     """Read Stripe by its API and load what came: everything at first, then the events since; all objects to reconcile.
 
-    since: a day (2025-01-01) before which created objects are left out. Raises as stripe_intake.import_api does.
+    since: a day (2025-01-01) before which created objects are left out; door: who has the store, this process where
+    nobody is named. Raises as stripe_intake.import_api does.
     """
-    door = Door(
+    door = door or Door(
         load=lambda report: load_landed(workspace, progress=report),
         quarantined=lambda reason: quarantined(workspace, reason=reason),
         record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from trialwise import __version__, intake, pipeline, stripe_intake
+from trialwise import __version__, intake, pipeline
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
@@ -85,13 +85,15 @@ def import_files(
     progress: Progress | None = None,
 ) -> Imported:
     """As pipeline.import_files: files are landed here, and loaded by the owner."""
-    receipts = pipeline.land_files(
-        workspace, paths, kind=kind, file_format=file_format, mapping=mapping, progress=progress
+    return pipeline.import_files(
+        workspace,
+        paths,
+        kind=kind,
+        file_format=file_format,
+        mapping=mapping,
+        progress=progress,
+        load=lambda report: _load(workspace, report),
     )
-    try:
-        return Imported(receipts, carry_out(LOAD, workspace, Nothing(), progress))
-    except StoreLocked:
-        return Imported(receipts, None)
 
 
 def import_stripe_api(
@@ -103,23 +105,19 @@ def import_stripe_api(
 ) -> StripeImported:
     """As pipeline.import_stripe_api: Stripe is read here, and loaded by the owner."""
     door = Door(
-        load=lambda report: carry_out(LOAD, workspace, Nothing(), report),
+        load=lambda report: _load(workspace, report),
         quarantined=lambda reason: quarantined(workspace, reason=reason),
         record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),
         retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
     )
-    return stripe_intake.import_api(workspace, door, since=since, reconcile=reconcile, progress=progress)
+    return pipeline.import_stripe_api(workspace, since=since, reconcile=reconcile, progress=progress, door=door)
 
 
 def pull_http(
     workspace: Workspace, name: str | None = None, *, again: bool = False, progress: Progress | None = None
 ) -> Fetched[Pulled]:
     """As pipeline.pull_http: APIs are read here, and loaded by the owner."""
-
-    def load(report: Progress | None) -> LoadReport:
-        return carry_out(LOAD, workspace, Nothing(), report)
-
-    return intake.pull_all(workspace, name, load, progress, again=again)
+    return intake.pull_all(workspace, name, lambda report: _load(workspace, report), progress, again=again)
 
 
 def pull_advice(workspace: Workspace, pulled: Pulled, since: datetime) -> str | None:
@@ -145,7 +143,7 @@ def watch_folders(
     workspace: Workspace, name: str | None = None, *, progress: Progress | None = None
 ) -> Fetched[Watched]:
     """As pipeline.watch_folders: folders are looked into here, and loaded by the owner."""
-    return intake.watch_all(workspace, name, lambda report: carry_out(LOAD, workspace, Nothing(), report), progress)
+    return intake.watch_all(workspace, name, lambda report: _load(workspace, report), progress)
 
 
 def quarantined(
@@ -175,6 +173,10 @@ def compact(workspace: Workspace, *, progress: Progress | None = None) -> Compac
 def diagnosis(workspace: Workspace) -> list[Finding]:
     """As pipeline.diagnosis."""
     return carry_out(DOCTOR, workspace, Nothing(), None)
+
+
+def _load(workspace: Workspace, progress: Progress | None) -> LoadReport:
+    return carry_out(LOAD, workspace, Nothing(), progress)
 
 
 def carry_out(operation: Operation[A, R], workspace: Workspace, arguments: A, progress: Progress | None) -> R:

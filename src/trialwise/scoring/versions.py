@@ -12,8 +12,12 @@ from typing import Any
 from trialwise.engines.duckdb import Engine
 from trialwise.scoring.calibrate import GRID, VERSIONS
 
-_VERSIONS = f"SELECT * FROM {VERSIONS} WHERE version > 0 ORDER BY version"  # noqa: S608
-_GRID = f"SELECT * FROM {GRID} WHERE version = $version ORDER BY trial_day, card_type"  # noqa: S608
+_VERSIONS = "SELECT * FROM config.calibration WHERE version > 0 ORDER BY version"
+_GRID = "SELECT * FROM config.calibration_grid WHERE version = $version ORDER BY trial_day, card_type"
+_FORGET = (
+    "DELETE FROM config.calibration_grid WHERE version = $version",
+    "DELETE FROM config.calibration WHERE version = $version",
+)
 
 
 def pack(engine: Engine) -> bytes:
@@ -35,8 +39,8 @@ def unpack(engine: Engine, packed: bytes) -> int:
     for entry in _read(packed):
         if stored.get(entry["version"]) == entry:
             continue
-        for table in (GRID, VERSIONS):
-            engine.execute(f"DELETE FROM {table} WHERE version = $version", {"version": entry["version"]})  # noqa: S608
+        for statement in _FORGET:
+            engine.execute(statement, {"version": entry["version"]})
         row = {**entry, "valid_from": date.fromisoformat(entry["valid_from"])}
         grid = row.pop("grid")
         engine.append(VERSIONS, pl.DataFrame([row]))

@@ -137,7 +137,7 @@ class Children:
                 orders = Orders(
                     str(self._folder), str(self._run), child.slot, self._host, self._listening.fileno(), its.fileno()
                 )
-                process = subprocess.Popen(  # noqa: S603
+                process = subprocess.Popen(  # noqa: S603  this interpreter and words of our own, no shell
                     [sys.executable, "-m", "trialwise.server.child", orders.text()],
                     stdin=subprocess.DEVNULL,
                     pass_fds=(self._listening.fileno(), its.fileno()),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from trialwise.sources.webhooks.bodies import MAX_FIELDS, form_fields, form_object, pieces_of_form, pieces_of_json
+from trialwise.sources.webhooks.bodies import MAX_FIELDS, form_fields, pieces_of_form, pieces_of_json
 
 
 def test_elements_keep_their_bytes_and_places() -> None:
@@ -42,16 +42,6 @@ def test_a_form_is_unfolded() -> None:
         "fired_at": "2026-03-01 12:00:00",
         "data": {"email": "ann+tag@acme.example", "merges": {"FNAME": "", "GROUPINGS": {"0": {"name": "ü"}}}},
         "plus": "a b",
-    }
-
-
-def test_names_that_contradict_each_other_lose_nothing() -> None:
-    assert form_object([("a", "1"), ("a[b]", "2")]) == {"a": "1", "a[b]": "2"}
-    assert form_object([("a[b]", "2"), ("a", "1"), ("a", "3")]) == {"a": {"b": "2", "": ["1", "3"]}}
-    assert form_object([("x[", "3"), ("[y]", "4"), ("t[]", "5"), ("t[]", "6")]) == {
-        "x[": "3",
-        "[y]": "4",
-        "t": {"": ["5", "6"]},
     }
 
 

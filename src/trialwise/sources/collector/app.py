@@ -234,10 +234,10 @@ class _Collector:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()}
         return Request(scope["method"], f"{base}{path}{'?' if query else ''}{query}", headers, body, received_at)
 
-    async def _healthz(self, call: _Call) -> Answer:  # noqa: ARG002
+    async def _healthz(self, _call: _Call) -> Answer:
         return _ALIVE
 
-    async def _readyz(self, call: _Call) -> Answer:  # noqa: ARG002
+    async def _readyz(self, _call: _Call) -> Answer:
         health = self._doors.health()
         if health.is_ready:
             return Answer.json(200, {"status": "ready", **health.details})
@@ -248,7 +248,7 @@ class _Collector:
         body, content_type = self._doors.metrics_text()
         return Answer.of(200, body, content_type.encode())
 
-    async def _openapi(self, call: _Call) -> Answer:  # noqa: ARG002
+    async def _openapi(self, _call: _Call) -> Answer:
         return self._document
 
     def _unknown(self, path: str) -> _Route:
@@ -258,7 +258,7 @@ class _Collector:
             return self._routes[path[:-1]]
         return _Route("*", (), self._healthz)
 
-    async def _no_webhook(self, call: _Call) -> Answer:  # noqa: ARG002
+    async def _no_webhook(self, _call: _Call) -> Answer:
         known = ", ".join(sorted(self._doors.webhooks)) or "none"
         raise Refusal(404, "unknown_webhook", f"no webhook has this name; there are: {known}")
 

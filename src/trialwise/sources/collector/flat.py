@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -10,12 +9,12 @@ import orjson
 from trialwise.sources.collector.answer import Refusal, bad_json
 from trialwise.sources.collector.doors import Limits
 from trialwise.sources.collector.split import list_of
+from trialwise.sources.forms import object_of
 from trialwise.sources.json_text import Unbalanced
 from trialwise.sources.piece import Piece
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_FIELDS = 500
-_MAX_NESTING = 8
 
 
 def records_of(body: bytes, limits: Limits, *, is_lines: bool) -> list[Piece]:
@@ -70,10 +69,7 @@ def form_of(body: bytes, limits: Limits) -> list[Piece]:
             "bad_form",
             f"the body is no form in UTF-8 of 1 to {_MAX_FIELDS} fields, such as event=Signed+Up&user_id=7",
         )
-    record: dict[str, Any] = {}
-    for name, value in fields:
-        _put(record, name, value)
-    return [single(orjson.dumps(record), limits)]
+    return [single(orjson.dumps(object_of(fields)), limits)]
 
 
 def single(data: bytes, limits: Limits) -> Piece:
@@ -108,33 +104,3 @@ def _is_object(line: bytes) -> bool:
 def _check_count(found: int, limits: Limits) -> None:
     if found > limits.calls:
         raise Refusal(413, "too_many_records", f"the body has more than {limits.calls:,} records")
-
-
-def _put(record: dict[str, Any], name: str, value: str) -> None:
-    """Set a form's field: `a[b]` inside `a`, `a[]` and repetitions as lists.
-
-    A name that fits nowhere stays literal; a value beside inner keys goes under "".
-    """
-    head, bracket, rest = name.partition("[")
-    parts = [head, *rest.removesuffix("]").split("][")] if head and bracket and name.endswith("]") else [name]
-    is_list = len(parts) > 1 and parts[-1] == ""
-    if is_list:
-        parts.pop()
-    if len(parts) > _MAX_NESTING or any("[" in part or "]" in part or not part for part in parts):
-        parts, is_list = [name], False
-    inside = record
-    for part in parts[:-1]:
-        step = inside.setdefault(part, {})
-        if type(step) is not dict:
-            inside, parts, is_list = record, [name], False
-            break
-        inside = step
-    last = parts[-1]
-    if last not in inside:
-        inside[last] = [value] if is_list else value
-    elif type(inside[last]) is list:
-        inside[last].append(value)
-    elif type(inside[last]) is dict:
-        _put(inside[last], "", value)
-    else:
-        inside[last] = [inside[last], value]

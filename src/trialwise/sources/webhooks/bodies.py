@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any
 from urllib.parse import parse_qsl
 
+from trialwise.sources.forms import object_of
 from trialwise.sources.json_text import Unbalanced, elements, end_of_value, skip_space
 from trialwise.sources.piece import Piece
 
@@ -44,42 +43,10 @@ def form_fields(body: bytes) -> list[tuple[str, str]]:
     return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
 
 
-def form_object(fields: list[tuple[str, str]]) -> dict[str, Any]:
-    """`data[merges][FNAME]=x` as {"data": {"merges": {"FNAME": "x"}}}.
-
-    A name that comes again is a list. Where a name is a text and a table both, what comes second stands as written
-    (table after text), or under "" (text after table).
-    """
-    whole: dict[str, Any] = {}
-    for name, value in fields:
-        inner, key = _place(whole, name)
-        before = inner.get(key)
-        if isinstance(before, dict):
-            inner, key, before = before, "", before.get("")
-        inner[key] = value if before is None else [*(before if isinstance(before, list) else [before]), value]
-    return whole
-
-
-def _place(whole: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
-    """The table a field belongs to, made where it is missing, and its key there."""
-    inner, path = whole, _path(name)
-    for step in path[:-1]:
-        within = inner.setdefault(step, {})
-        if not isinstance(within, dict):
-            return whole, name
-        inner = within
-    return inner, path[-1]
-
-
 def pieces_of_form(body: bytes) -> list[Piece]:
     """A form as one record, a JSON object of its fields; too many of them are one refused record."""
     try:
-        fields = form_object(form_fields(body))
+        fields = object_of(form_fields(body))
     except ValueError as error:
         return [Piece(1, 0, body, None, "too_large", str(error))]
     return [Piece(1, 0, json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))]
-
-
-def _path(name: str) -> list[str]:
-    match = re.fullmatch(r"([^\[\]]+)((?:\[[^\[\]]*\]){1,10})", name)
-    return [name] if match is None else [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]

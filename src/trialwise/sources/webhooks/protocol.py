@@ -44,33 +44,37 @@ class Refused(Exception):
 
 
 class Webhook(Protocol):
-    """One provider.
-
-    name       as in /webhooks/NAME and TRIALWISE_WEBHOOK_NAME
-    source     'events' or 'stripe'
-    format     how the loader reads the records: 'stripe', 'auto', or a key of sources.formats.TRANSLATORS
-    methods    HTTP methods that are answered; those without a body are the provider asking whether anyone is there
-    max_bytes  the largest body taken
-    signed_by  one sentence for people: how a request is known to be the provider's
-    """
+    """One provider."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """As in /webhooks/NAME and TRIALWISE_WEBHOOK_NAME."""
+        ...
 
     @property
-    def source(self) -> str: ...  # noqa: D102
+    def source(self) -> str:
+        """'events' or 'stripe'."""
+        ...
 
     @property
-    def format(self) -> str: ...  # noqa: D102
+    def format(self) -> str:
+        """How the loader reads the records: 'stripe', 'auto', or a key of sources.formats.TRANSLATORS."""
+        ...
 
     @property
-    def methods(self) -> frozenset[str]: ...  # noqa: D102
+    def methods(self) -> frozenset[str]:
+        """HTTP methods that are answered; those without a body are the provider asking whether anyone is there."""
+        ...
 
     @property
-    def max_bytes(self) -> int: ...  # noqa: D102
+    def max_bytes(self) -> int:
+        """The largest body taken."""
+        ...
 
     @property
-    def signed_by(self) -> str: ...  # noqa: D102
+    def signed_by(self) -> str:
+        """One sentence for people: how a request is known to be the provider's."""
+        ...
 
     def verify(self, request: Request, secrets: Sequence[str]) -> None:
         """Raises Refused unless one of the secrets proves that the provider sent this request."""
