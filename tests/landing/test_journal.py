@@ -39,7 +39,7 @@ class Disk:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.steps: list[tuple[str, str]] = []
-        self.synced: list[int] = []
+        self.synced: list[Path] = []
         self.fail: dict[str, Callable[[int], None]] = {}
         self._patch, self._pwrite, self._fsync = patch, os.pwrite, os.fsync
         patch.setattr(os, "pwrite", self.pwrite)
@@ -59,6 +59,7 @@ class Disk:
 
     def fsync(self, descriptor: int) -> None:
         target = self._note("fsync", descriptor)
+        self.synced.append(target)
         if "fsync" in self.fail and target.suffix == ".ndjson":
             self.fail["fsync"](descriptor)
         if "folder" in self.fail and target.name == "live":
@@ -94,6 +95,18 @@ def test_every_new_folder_has_a_durable_name(kit: Kit, disk: Disk) -> None:
         journal.append([ONE])
     before = disk.steps[: disk.steps.index(("write", ".ndjson"))]
     assert before.count(("fsync", "folder")) >= 4  # deep, down, landing, live
+
+
+def test_a_folder_somebody_made_and_died_gets_a_durable_name(kit: Kit, disk: Disk) -> None:
+    live_folder(kit.landing.folder).mkdir(parents=True)
+    with Journal(kit.landing, COLLECTOR, "w") as journal:
+        journal.append([ONE])
+        assert kit.landing.folder.resolve() in disk.synced
+        disk.synced.clear()
+        kit.landing.seal(NOW)
+        disk.synced.clear()
+        journal.append([TWO])
+        assert kit.landing.folder.resolve() not in disk.synced, "once is enough"
 
 
 def test_a_journal_describes_itself(kit: Kit) -> None:

@@ -231,6 +231,8 @@ def test_what_waits_in_landing_is_measured(tmp_path: Path) -> None:
     found = measured()
     assert found["landing_pending_records"] == found["landing_pending_bytes"] == found["landing_lag_seconds"] == 0
     assert found["landing_sealed_bytes"] > 0
+    (landing.folder / "000009.ndjson").symlink_to("compacted-meanwhile")
+    assert measured()["landing_sealed_segments"] == 1
     assert found["disk_free_bytes"] > 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trialwise.errors import ROOM_HINT, DiskFull
@@ -44,7 +44,8 @@ def make_folder(folder: Path) -> None:
     try:
         sync_folder(folder.parent)
     except OSError:
-        folder.rmdir()  # else the next one would take its name for durable
+        with suppress(OSError):  # somebody may have put something into it
+            folder.rmdir()  # else the next one would take its name for durable
         raise
 
 

@@ -56,6 +56,7 @@ class Journal:
         self._writer = writer
         self._is_durable = is_durable
         self._file: _File | None = None
+        self._is_folder_durable = False
 
     def __enter__(self) -> Self:
         return self
@@ -102,11 +103,19 @@ class Journal:
             self.close()
 
     def _open(self) -> _File:
-        durable.make_folder(live_folder(self._landing.folder))
+        self._make_folder()
         note_channel(self._landing.folder, self._channel)
         path = new_path(self._landing.folder, self._channel, self._writer)
         self._file = _File(path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
         return self._file
+
+    def _make_folder(self) -> None:
+        """The folder of journals, under a durable name: whoever made it may have died before it was one."""
+        folder = live_folder(self._landing.folder)
+        durable.make_folder(folder)
+        if self._is_durable and not self._is_folder_durable:
+            durable.sync_folder(folder.parent)
+            self._is_folder_durable = True
 
     def _write(self, file: _File, arrivals: Sequence[Arrival]) -> None:
         data, items = self._framed(file, arrivals)

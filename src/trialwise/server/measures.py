@@ -62,7 +62,8 @@ class Measures:
         manifest = Landing(self._landing).manifest()
         waiting = manifest.after(manifest.last_loaded)
         oldest += [timestamp(entry.landed_at) for entry in waiting]
-        sealed = [path.stat().st_size for path in self._landing.glob(f"*{SUFFIX}") if path.name != "manifest.ndjson"]
+        segments = [path for path in self._landing.glob(f"*{SUFFIX}") if path.name != "manifest.ndjson"]
+        sealed = [size for path in segments if (size := _size(path)) is not None]
         lag = max(0.0, self._now() - min(oldest)) if oldest else 0.0
         pending = lines + sum(entry.records for entry in waiting)
         yield Gauge("landing_lag_seconds", "Age of the oldest record that waits to be loaded, at most.", lag)
@@ -111,6 +112,14 @@ class Measures:
             if counted.lines:
                 self._counted[path] = counted
         return self._counted
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a segment; None for one that was compacted meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _count(path: Path, before: _Counted | None) -> _Counted:
