@@ -4,6 +4,7 @@ TrialwiseError            exit 1  the user can mend it; one line, then what to d
 ├── ConfigError                   trialwise.toml or the environment
 ├── InputError                    a file or record that cannot be read at all
 ├── SourceError                   a system outside that stays out of reach, or answers what cannot be understood
+│   └── SourceBusy                another process, or another run, is reading it
 ├── NotFoundError                 an account, trial, list or result that is not there
 ├── StoreError                    the workspace's own files
 │   ├── StoreDamaged              a database file that is not as it was written
@@ -46,6 +47,10 @@ class InputError(TrialwiseError):
 
 class SourceError(TrialwiseError):
     """A system outside, such as an API that is read, stays out of reach or answers what cannot be understood."""
+
+
+class SourceBusy(SourceError):
+    """Somebody else is reading that source now."""
 
 
 class NotFoundError(TrialwiseError):

@@ -17,7 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from trialwise import intake, pipeline
 from trialwise.clock import zone
 from trialwise.config import Config, Secrets
-from trialwise.errors import TrialwiseError
+from trialwise.errors import SourceBusy, TrialwiseError
 from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner
 from trialwise.workspace import Workspace
@@ -40,6 +40,13 @@ class Job:
     task: Task
     is_first: bool = False
     is_source: bool = False
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A run that was left out, for somebody else is at the same work; `why` says who."""
+
+    why: str
 
 
 @dataclass
@@ -67,7 +74,14 @@ def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
     if secrets.stripe_key:
         jobs += [
             _source("stripe poll", timedelta(minutes=stripe.poll_minutes), pipeline.import_stripe_api),
-            _daily("stripe reconcile", stripe.reconcile_hour, 7, config, pipeline.reconcile_stripe, is_source=True),
+            _daily(
+                "stripe reconcile",
+                stripe.reconcile_hour,
+                7,
+                config,
+                _unless_busy(pipeline.reconcile_stripe),
+                is_source=True,
+            ),
         ]
     for name, section in sources.http.items():
         jobs.append(_source(f"pull {name}", timedelta(minutes=section.every_minutes), _pull(name)))
@@ -82,7 +96,19 @@ def _often(name: str, every: timedelta, task: Task, *, is_first: bool = False, i
 
 
 def _source(name: str, every: timedelta, task: Task) -> Job:
-    return _often(name, every, task, is_first=True, is_source=True)
+    return _often(name, every, _unless_busy(task), is_first=True, is_source=True)
+
+
+def _unless_busy(task: Task) -> Task:
+    """A source that is being read already needs no second reading: the next run goes on where that one ends."""
+
+    def run(workspace: Workspace) -> Any:
+        try:
+            return task(workspace)
+        except SourceBusy as busy:
+            return Skipped(busy.message)
+
+    return run
 
 
 def _daily(name: str, hour: int, minute: int, config: Config, task: Task, *, is_source: bool = False) -> Job:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trialwise.clock import day_start, utc_now
 from trialwise.config import Secrets
-from trialwise.errors import InputError, SourceError, StoreLocked
+from trialwise.errors import InputError, SourceBusy, StoreLocked
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
@@ -114,7 +114,7 @@ def import_api(
 
     A reconcile waits for another import to end, any other run does not. Raises ConfigError for a key that is missing
     or another account's, SourceError when Stripe stays out of reach (what was read by then is kept, and the next run
-    goes on from there) or another process is at it, InputError for a `since` that is no day.
+    goes on from there), SourceBusy when another import is at it, InputError for a `since` that is no day.
     """
     with _alone(workspace, RECONCILE_WAITS if reconcile else 0, progress or _silent):
         pulled = _pull(workspace, since_of(since, workspace, now()), reconcile, progress, backoff, now)
@@ -214,7 +214,7 @@ def _known(landing: Landing) -> Known:
 
 @contextmanager
 def _alone(workspace: Workspace, patience: int, report: Progress) -> Iterator[None]:
-    """One import at a time; raises SourceError when another one is still at it after so many seconds."""
+    """One import at a time; raises SourceBusy when another one is still at it after so many seconds."""
     with ExitStack() as held:
         for waited in range(patience + 1):
             try:
@@ -223,7 +223,7 @@ def _alone(workspace: Workspace, patience: int, report: Progress) -> Iterator[No
             except Claimed as error:
                 if waited == patience:
                     said = f"Stripe is being read by process {error.holder}"
-                    raise SourceError(said, "Wait for it to end.") from None
+                    raise SourceBusy(said, "Wait for it to end.") from None
                 report(f"waiting for process {error.holder}, which reads Stripe", 0, 0)
                 time.sleep(1)
         yield

@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 
-from trialwise.errors import CheckFailed, InputError, NotFoundError, StoreError, StoreLocked
+from trialwise.errors import CheckFailed, InputError, NotFoundError, SourceError, StoreError, StoreLocked
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.report import LoadReport
+from trialwise.scheduler import Skipped
 from trialwise.server import parent, state
 from trialwise.server.stop import Stop
 from trialwise.workspace import Workspace
@@ -73,6 +75,29 @@ def test_the_children_are_told_what_the_work_came_to(workspace: Workspace) -> No
     assert "sk_live_secret" not in (workspace.run / state.NAME).read_text()
     teller.worked("refresh", 4.0, None, SimpleNamespace(loaded=LoadReport()))
     assert state.read(workspace.run).failing == ("pull crm",)
+
+
+def test_a_run_that_was_left_out_is_neither_success_nor_failure(workspace: Workspace) -> None:
+    teller = parent._Teller(workspace)
+    teller.worked("stripe poll", 0.1, SourceError("out of reach"), None)
+    failed = state.read(workspace.run).work["stripe poll"]
+    teller.begins("stripe poll")
+    with structlog.testing.capture_logs() as told:
+        teller.worked("stripe poll", 0.1, None, Skipped("Stripe is being read by process 7"))
+    work = state.read(workspace.run).work["stripe poll"]
+    assert (work.runs, work.failures, work.succeeded_at, work.is_failing) == (1, 1, None, True)
+    assert work.began_at is None
+    assert work.last_at is not None
+    assert failed.last_at is not None
+    assert work.last_at > failed.last_at
+    assert told == [
+        {
+            "event": "work skipped",
+            "log_level": "info",
+            "work": "stripe poll",
+            "why": "Stripe is being read by process 7",
+        }
+    ]
 
 
 def test_how_far_stripe_has_come_is_told(workspace: Workspace) -> None:

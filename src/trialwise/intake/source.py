@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from trialwise.errors import ConfigError, NotFoundError, SourceError, nearest
+from trialwise.errors import ConfigError, NotFoundError, SourceBusy, nearest
 from trialwise.workspace import Claimed, Workspace, claim
 
 Progress = Callable[[str, int, int], None]
@@ -38,9 +38,9 @@ def cursor_name(kind: str, name: str) -> str:
 
 @contextmanager
 def alone(workspace: Workspace, key: str, what: str) -> Iterator[None]:
-    """One process at a time for a source; raises SourceError when another one is at it."""
+    """One process at a time for a source; raises SourceBusy when another one is at it."""
     try:
         with claim(workspace.data / "claims" / f"{key}.lock"):
             yield
     except Claimed as error:
-        raise SourceError(f"{what} is being read by process {error.holder}", "Wait for it to end.") from None
+        raise SourceBusy(f"{what} is being read by process {error.holder}", "Wait for it to end.") from None

@@ -21,7 +21,7 @@ from trialwise.errors import InputError, NotFoundError, StoreError, StoreLocked,
 from trialwise.keys import Keys
 from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner
-from trialwise.scheduler import Job, Schedule, jobs_of
+from trialwise.scheduler import Job, Schedule, Skipped, jobs_of
 from trialwise.server import binding, metrics, state
 from trialwise.server.children import Children
 from trialwise.server.state import State
@@ -151,11 +151,17 @@ class _Teller:
         if isinstance(error, InputError | NotFoundError) and name.startswith(ASKED):
             log.info("command refused", work=name, error=error.message)  # the asker's mistake, not the owner's
             return
+        now = utc_now()
+        if isinstance(result, Skipped):
+            log.info("work skipped", work=name, why=result.why)
+            with self._mutex:
+                self._state = self._state.left_out(name, now)
+                state.write(self._workspace.run, self._state)
+            return
         if error is not None:
             log.error("work failed", work=name, seconds=round(seconds, 3), error=str(error))
         elif not name.startswith(OFTEN) or counts.get("received") or seconds > 1 or name in self._state.failing:
             log.info("work done", work=name, seconds=round(seconds, 3), **counts)
-        now = utc_now()
         with self._mutex:
             told = self._state.ran(name, now, seconds, failed=error is not None)
             if isinstance(loaded, LoadReport):

@@ -52,6 +52,10 @@ class Work:
             began_at=None,
         )
 
+    def left_out(self, at: datetime) -> Work:
+        """After a run that was left out: neither a success nor a failure."""
+        return replace(self, last_at=at, began_at=None)
+
     def is_overdue(self, started_at: datetime, now: datetime) -> bool:
         """Whether no run has ended for several times the time between two; started_at: of the server."""
         since = now - (self.last_at or started_at)
@@ -87,6 +91,10 @@ class State:
     def ran(self, name: str, at: datetime, seconds: float, *, failed: bool) -> State:
         """After a piece of work."""
         return replace(self, work={**self.work, name: self.work.get(name, Work()).ran(at, seconds, failed)})
+
+    def left_out(self, name: str, at: datetime) -> State:
+        """After a run of a job that was left out."""
+        return replace(self, work={**self.work, name: self.work.get(name, Work()).left_out(at)})
 
     def plans(self, name: str, every: timedelta, *, is_source: bool) -> State:
         """With a job that is to be done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,10 +18,12 @@ from tests.sources.stripe.double import Double, Fault
 
 from trialwise import pipeline, stripe_intake
 from trialwise.clock import utc_now
+from trialwise.config import Secrets
 from trialwise.errors import ConfigError, InputError, SourceError
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
+from trialwise.scheduler import Skipped, jobs_of
 from trialwise.sources.backoff import Backoff
 from trialwise.sources.stripe.session import epoch
 from trialwise.sources.stripe.state import Gap, written
@@ -200,6 +203,25 @@ def test_a_reconcile_waits_for_the_import_before_it(
         done = pipeline.reconcile_stripe(workspace)
     assert waits == [1, 1, 1]
     assert done.state.last_reconciled_at is not None
+
+
+def test_a_scheduled_poll_skips_while_a_reconcile_runs_and_the_next_one_catches_up(
+    workspace: Workspace, double: Double
+) -> None:
+    [poll] = [job for job in jobs_of(workspace.config, Secrets()) if job.name == "stripe poll"]
+    poll.task(workspace)
+    during: list[object] = []
+
+    def meanwhile(_: object) -> None:
+        double.before_answer = lambda _: None
+        during.append(poll.task(workspace))
+
+    double.before_answer = meanwhile
+    pipeline.reconcile_stripe(workspace)
+    assert during == [Skipped(f"Stripe is being read by process {os.getpid()}")]
+    assert stripe_intake.stripe_state(workspace).failure is None
+    double.event("evt_9", epoch(NOW) - 60, "customer.created", id="cus_9")
+    assert poll.task(workspace).loaded.loaded == 1
 
 
 def test_what_was_landed_before_a_failure_is_loaded_and_counted_once(
