@@ -27,7 +27,7 @@ from unittest.mock import patch
 
 from benchmarks.generate import Inputs, generate
 from benchmarks.measure import Cost, Goal, Stopwatch, median
-from trialwise import pipeline
+from trialwise import arrivals, pipeline
 from trialwise.clock import utc_now
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.landing.folder import Landing
@@ -135,7 +135,7 @@ def take(door: str, inputs: Inputs, folder: Path) -> Taken:
     else:
         path = inputs.parquet if door == "parquet" else inputs.ndjson
         assert path is not None
-        pipeline.import_files(workspace, [path], kind="events", file_format="flat", load=lambda _: LoadReport())
+        arrivals.import_files(workspace, [path], kind="events", file_format="flat", load=lambda _: LoadReport())
     landing = watch.read()
     steps: dict[str, Cost] = defaultdict(lambda: NOTHING)
     with profiled(steps):

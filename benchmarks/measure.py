@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.generate import Inputs
-from trialwise import pipeline
+from trialwise import answers, arrivals, pipeline
 from trialwise.engines.duckdb import connect
 from trialwise.workspace import Workspace
 
@@ -138,8 +138,8 @@ def measure(inputs: Inputs, runs: int, say: Callable[[str], None]) -> Results:
     workspace = Workspace.open(inputs.toml.parent)
     say("importing")
     watch = Stopwatch()
-    pipeline.import_files(workspace, [inputs.parquet], kind="events", file_format="flat")
-    pipeline.import_files(workspace, [inputs.stripe], kind="stripe")
+    arrivals.import_files(workspace, [inputs.parquet], kind="events", file_format="flat")
+    arrivals.import_files(workspace, [inputs.stripe], kind="stripe")
     importing = watch.read()
     say("first refresh, with calibration")
     pipeline.refresh(workspace)
@@ -150,7 +150,7 @@ def measure(inputs: Inputs, runs: int, say: Callable[[str], None]) -> Results:
         results.parquet_scan.append(scan(PARQUET_SCAN, parquet=inputs.parquet))
         results.refreshes.append(refresh_once(workspace))
     say("listing")
-    generation = pipeline.open_results(workspace)
+    generation = answers.open_results(workspace)
     results.listing = repeat(lambda: generation.trials(limit=LISTED), 200)
     results.hot_list = repeat(lambda: generation.leads("hot_trials", limit=LISTED), 50)
     results.trial_days = int(generation.sql("SELECT count(*) AS n FROM intermediate.trial_days")["n"][0])

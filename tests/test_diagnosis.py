@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from tests.command import run
-from trialwise import pipeline
+from trialwise import pipeline, upkeep
 from trialwise.config import Config, parse_config
 from trialwise.delivery.generation import Generation
 from trialwise.diagnosis import FREE_BYTES, Finding, diagnose
@@ -220,7 +220,7 @@ def test_doctor_tells_what_keeps_it_from_the_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: StoreError, found: tuple[str, str, str]
 ) -> None:
     workspace = _failing(monkeypatch, tmp_path, error)
-    first, *others = pipeline.diagnosis(workspace)
+    first, *others = upkeep.diagnosis(workspace)
     assert (first.level, first.topic, first.found, first.advice) == ("warning", *found)
     assert {"results", "disk"} <= {finding.topic for finding in others}
     assert found[1] in run("doctor", "-C", tmp_path).out
@@ -230,7 +230,7 @@ def test_a_disk_without_room_for_the_smallest_file_is_told_as_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = _failing(monkeypatch, tmp_path, OSError(errno.EDQUOT, "Disk quota exceeded", "x"))
-    assert pipeline.diagnosis(workspace)[0].topic == "disk full"
+    assert upkeep.diagnosis(workspace)[0].topic == "disk full"
     with pytest.raises(DiskFull, match=r"Disk quota exceeded.*\nMake room"):
         pipeline.load_landed(workspace)
     failed = _failing(monkeypatch, tmp_path / "other", OSError(errno.EIO, "broken", "x"))
@@ -241,4 +241,4 @@ def test_a_disk_without_room_for_the_smallest_file_is_told_as_full(
 def test_a_store_of_another_process_is_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = _failing(monkeypatch, tmp_path, StoreLocked("owned by process 1"))
     with pytest.raises(StoreLocked):
-        pipeline.diagnosis(workspace)
+        upkeep.diagnosis(workspace)

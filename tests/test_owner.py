@@ -19,7 +19,8 @@ import structlog
 
 from tests.command import run
 from tests.serving import until
-from trialwise import __version__, pipeline
+from trialwise import __version__, arrivals, pipeline, upkeep
+from trialwise.arrivals import Imported
 from trialwise.clock import Clock
 from trialwise.diagnosis import Finding
 from trialwise.engines.duckdb import connect
@@ -30,7 +31,7 @@ from trialwise.owner import asking, service, wire
 from trialwise.owner.operations import REFRESH, Moment
 from trialwise.owner.service import Owner
 from trialwise.owner.wire import Asked, Failure, Told, valued
-from trialwise.pipeline import Imported, Refreshed
+from trialwise.pipeline import Refreshed
 from trialwise.transform.build import BuildReport, Built
 from trialwise.transform.check import CheckResult
 from trialwise.workspace import Workspace, claim
@@ -124,22 +125,22 @@ def test_every_operation_goes_to_the_owner_with_its_arguments(
 ) -> None:
     calls: list[Any] = []
 
-    def doing(name: str, result: Any) -> None:
+    def doing(module: Any, name: str, result: Any) -> None:
         def done(held: Workspace, *arguments: Any, **named: Any) -> Any:
             assert held.turns is not None, "done here, not by the owner"
             named.pop("progress", None)
             calls.append((name, arguments, named))
             return result
 
-        monkeypatch.setattr(pipeline, name, done)
+        monkeypatch.setattr(module, name, done)
 
     frame = pl.DataFrame({"quarantine_id": ["3f2a"], "bytes": [4], "landed_at": [NOON]})
-    doing("refresh", REFRESHED)
-    doing("load_landed", LOADED)
-    doing("quarantined", frame)
-    doing("quarantined_record", RECORD)
-    doing("retry_record", Imported((RECEIPT,), LOADED))
-    doing("diagnosis", [Finding("ok", "quarantine", "empty")])
+    doing(pipeline, "refresh", REFRESHED)
+    doing(pipeline, "load_landed", LOADED)
+    doing(arrivals, "quarantined", frame)
+    doing(arrivals, "quarantined_record", RECORD)
+    doing(arrivals, "retry_record", Imported((RECEIPT,), LOADED))
+    doing(upkeep, "diagnosis", [Finding("ok", "quarantine", "empty")])
     (workspace.folder / "a.csv").write_text("event,user_id\nLogin,ana\n")
     assert asking.refresh(workspace, as_of="2026-03-01", known_at="2026-03-02", into=Path("x.duckdb")) == REFRESHED
     assert asking.quarantined(workspace, reason="bad_json", waiting=False, most=3).equals(frame)
@@ -338,7 +339,7 @@ def test_an_owner_that_was_killed_is_told_with_what_to_do(workspace: Workspace, 
 
 
 def test_without_a_live_owner_it_is_done_here(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "diagnosis", lambda held: [Finding("ok", "here", str(held.turns))])
+    monkeypatch.setattr(upkeep, "diagnosis", lambda held: [Finding("ok", "here", str(held.turns))])
     here = [Finding("ok", "here", "None")]
     assert asking.diagnosis(workspace) == here
     workspace.data.mkdir()
@@ -376,7 +377,7 @@ def test_a_path_too_long_for_an_address(tmp_path: Path, monkeypatch: pytest.Monk
     run("init", deep)
     workspace = Workspace.open(deep)
     assert len(os.fsencode(workspace.socket)) > 110
-    monkeypatch.setattr(pipeline, "diagnosis", lambda held: [Finding("ok", "owner", str(held.turns is not None))])
+    monkeypatch.setattr(upkeep, "diagnosis", lambda held: [Finding("ok", "owner", str(held.turns is not None))])
     with workspace.owned() as held:
         owner = Owner(held)
         thread = owner.serve(workspace.socket)
@@ -389,7 +390,7 @@ def test_a_path_too_long_for_an_address(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_edited_configuration_counts_for_the_next_command(
     owner: Owner, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "diagnosis", lambda held: [Finding("ok", "zone", held.config.workspace.timezone)])
+    monkeypatch.setattr(upkeep, "diagnosis", lambda held: [Finding("ok", "zone", held.config.workspace.timezone)])
     path = workspace.folder / "trialwise.toml"
     assert asking.diagnosis(workspace)[0].found == "UTC"
     path.write_text('[workspace]\ntimezone = "Asia/Tokyo"\n')

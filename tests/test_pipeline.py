@@ -9,7 +9,8 @@ import pytest
 
 import trialwise
 from tests.command import run, write_lines
-from trialwise.pipeline import import_files, refresh
+from trialwise.arrivals import import_files
+from trialwise.pipeline import refresh
 from trialwise.workspace import Workspace
 
 HEADER = """/*

@@ -12,7 +12,7 @@ import pytest
 from apscheduler.triggers.interval import IntervalTrigger
 
 from tests.serving import until
-from trialwise import intake, pipeline
+from trialwise import arrivals, intake, pipeline, upkeep
 from trialwise.config import Secrets, parse_config
 from trialwise.errors import SourceError
 from trialwise.intake import Fetched
@@ -101,8 +101,11 @@ def test_what_they_do(owner: tuple[Owner, list[Any]], monkeypatch: pytest.Monkey
 
         monkeypatch.setattr(module, name, note)
 
-    for name in ("load_landed", "refresh", "compact", "import_stripe_api", "reconcile_stripe"):
-        noting(pipeline, name)
+    noting(pipeline, "load_landed")
+    noting(pipeline, "refresh")
+    noting(upkeep, "compact")
+    noting(arrivals, "import_stripe_api")
+    noting(arrivals, "reconcile_stripe")
     noting(intake, "pull_all")
     noting(intake, "watch_all")
     for job in jobs_of(parse_config(FULL), Secrets()):
@@ -118,7 +121,7 @@ def test_the_load_looks_once_and_then_only_when_something_came(
 ) -> None:
     [load] = [job for job in jobs_of(parse_config({}), Secrets()) if job.name == "load"]
     waits = [False]
-    monkeypatch.setattr(pipeline, "has_landed", lambda _: waits[0])
+    monkeypatch.setattr(arrivals, "has_landed", lambda _: waits[0])
     monkeypatch.setattr(pipeline, "load_landed", lambda _: LoadReport(1, 1))
     results = []
     for wait in (False, False, True, False):

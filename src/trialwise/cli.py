@@ -235,7 +235,7 @@ def init(
 
     proposal, options = None, ""
     if source is not None:
-        from trialwise.pipeline import proposed_mapping, seen_events
+        from trialwise.rehearsals import proposed_mapping, seen_events
         from trialwise.sources.guess import map_options
         from trialwise.sources.mapping import parse_mapping
 
@@ -458,7 +458,7 @@ def _say_fetched(done: Any, advice: Sequence[str] = ()) -> None:
 
 def _rehearse_pulls(workspace: Workspace, name: str | None) -> None:
     from trialwise.intake import http_names
-    from trialwise.pipeline import rehearse_pull
+    from trialwise.rehearsals import rehearse_pull
 
     for source in http_names(workspace, name):
         loaded, first = rehearse_pull(workspace, source)
@@ -472,8 +472,8 @@ def _import(
     folder: Path, files: list[Path], kind: str, form: str | None, mapping: dict[str, str], dry_run: bool
 ) -> None:
     from trialwise.owner.asking import import_files
-    from trialwise.pipeline import rehearse_files
     from trialwise.progress import progress
+    from trialwise.rehearsals import rehearse_files
 
     workspace = _workspace(folder)
     if dry_run:
@@ -494,7 +494,7 @@ def _import(
 
 def _say_advice(loaded: Any, files: list[Path], kind: str, form: str | None, mapping: dict[str, str]) -> bool:
     """Where nothing came of an import for want of events: the columns there are and what to try; whether it was so."""
-    from trialwise.pipeline import mapping_advice
+    from trialwise.rehearsals import mapping_advice
 
     if kind != "events" or loaded is None or loaded.loaded or loaded.duplicate:
         return False
@@ -623,7 +623,7 @@ def preview(
     folder: Folder = Path(),
 ) -> None:
     """Count and show the trials a condition holds for, before it is in the configuration."""
-    from trialwise.pipeline import preview_segment
+    from trialwise.answers import preview_segment
 
     workspace = _workspace(folder)
     results = _results(folder, as_of, known_at)

@@ -55,3 +55,13 @@ def _plain(title: str) -> Report:
             sys.stderr.write(f"{title}: {step}{share}\n")
 
     return report
+
+
+def step(report: Report | None, name: str) -> Callable[[int, int], None]:
+    """A report on one named part of the work alone, told how much is done and how much there is."""
+
+    def told(done: int, total: int) -> None:
+        if report is not None:
+            report(name, done, total)
+
+    return told

@@ -1,4 +1,4 @@
-"""What a server does by itself, and when: each job is one function of the pipeline, carried out by the owner."""
+"""What a server does by itself, and when: each job is one function, carried out by the owner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from trialwise import intake, pipeline
+from trialwise import arrivals, intake, pipeline, upkeep
 from trialwise.clock import zone
 from trialwise.config import Config, Secrets
 from trialwise.errors import SourceBusy, TrialwiseError
@@ -56,7 +56,7 @@ class _Load:
     has_looked: bool = field(default=False)
 
     def __call__(self, workspace: Workspace) -> LoadReport | None:
-        if self.has_looked and not pipeline.has_landed(workspace):
+        if self.has_looked and not arrivals.has_landed(workspace):
             return None
         loaded = pipeline.load_landed(workspace)
         self.has_looked = True
@@ -69,17 +69,17 @@ def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
     jobs = [
         _often("load", timedelta(seconds=schedule.load_seconds), _Load(), is_first=True),
         _often("refresh", timedelta(minutes=schedule.refresh_minutes), pipeline.refresh),
-        _daily("compact", stripe.reconcile_hour, 37, config, pipeline.compact),
+        _daily("compact", stripe.reconcile_hour, 37, config, upkeep.compact),
     ]
     if secrets.stripe_key:
         jobs += [
-            _source("stripe poll", timedelta(minutes=stripe.poll_minutes), pipeline.import_stripe_api),
+            _source("stripe poll", timedelta(minutes=stripe.poll_minutes), arrivals.import_stripe_api),
             _daily(
                 "stripe reconcile",
                 stripe.reconcile_hour,
                 7,
                 config,
-                _unless_busy(pipeline.reconcile_stripe),
+                _unless_busy(arrivals.reconcile_stripe),
                 is_source=True,
             ),
         ]

@@ -69,7 +69,7 @@ class StripeImported:
 
 @dataclass(frozen=True)
 class Door:
-    """The ways to the store an import needs, as `pipeline` has them here and `owner.asking` through a live owner."""
+    """The ways to the store an import needs, as `arrivals` has them here and `owner.asking` through a live owner."""
 
     load: Callable[[Progress | None], LoadReport]
     quarantined: Callable[[str], pl.DataFrame]

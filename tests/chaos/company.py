@@ -18,9 +18,9 @@ from tests.chaos import oracle, sender
 from tests.chaos.report import Report
 from tests.command import run
 from tests.serving import Served, start
+from trialwise.answers import open_results
 from trialwise.errors import NotFoundError, TrialwiseError
 from trialwise.owner import asking
-from trialwise.pipeline import open_results
 from trialwise.workspace import Workspace
 
 FAULTS = Path(__file__).with_name("faults")

@@ -12,13 +12,13 @@ import pytest
 
 from tests.command import Ran, run
 from tests.sources.http.api import Api, serving
+from trialwise.arrivals import pull_http
 from trialwise.clock import utc_now
 from trialwise.engines.duckdb import connect
 from trialwise.errors import SourceError
 from trialwise.intake import standings
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.report import LoadReport
-from trialwise.pipeline import pull_http
 from trialwise.workspace import Workspace
 
 MAPPING = 'mapping = { event = "action", account_id = "company.id", user_id = "user", timestamp = "at" }'

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from trialwise import pipeline
+from trialwise import arrivals, pipeline
 from trialwise.demo import write_company
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.workspace import Workspace
@@ -98,7 +98,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
             for kind, records in (("stripe", lines.stripe), ("events", lines.segment)):
                 path = folder / f"{kind}.ndjson"
                 path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-                pipeline.import_files(workspaces[key[0]], [path], kind=kind)
+                arrivals.import_files(workspaces[key[0]], [path], kind=kind)
         path = tmp_path_factory.mktemp("results") / "results.duckdb"
         pipeline.refresh(workspaces[key[0]], known_at=known_at, into=path)
         opened[key] = connect(path, read_only=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from trialwise import calibration
 from trialwise.composition import models as shipped
 from trialwise.config import Config
 from trialwise.engines.duckdb import Engine, connect
-from trialwise.pipeline import _give_back_calibration, _keep_calibration
 from trialwise.scoring.calibrate import GRID, VERSIONS, set_prior
 from trialwise.scoring.versions import pack, unpack
 from trialwise.transform.build import create_schemas
@@ -84,14 +84,14 @@ def test_a_lost_store_gets_the_versions_of_the_one_before(
     (tmp_path / "trialwise.toml").write_text("", encoding="utf-8")
     (tmp_path / "data").mkdir()
     workspace = Workspace.open(tmp_path)
-    _give_back_calibration(workspace, engine, models)
+    calibration.give_back(workspace, engine, models)
     add(engine, 1, 12)
-    _keep_calibration(workspace, engine)
+    calibration.keep(workspace, engine)
     kept = workspace.calibration.stat()
-    _keep_calibration(workspace, engine)
+    calibration.keep(workspace, engine)
     assert workspace.calibration.stat().st_mtime_ns == kept.st_mtime_ns  # nothing new, nothing written
     other = connect()
-    _give_back_calibration(workspace, other, models)
+    calibration.give_back(workspace, other, models)
     set_prior(other, 10)
     assert benchmarks(other) == benchmarks(engine)
     other.close()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from trialwise import __version__, intake, pipeline
+from trialwise import __version__, answers, arrivals, intake
+from trialwise.arrivals import Imported
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
@@ -37,7 +38,7 @@ from trialwise.owner.operations import (
     Waiting,
 )
 from trialwise.owner.wire import Asked, Told, valued
-from trialwise.pipeline import Imported, Progress, Refreshed
+from trialwise.pipeline import Progress, Refreshed
 from trialwise.stripe_intake import Door, StripeImported
 from trialwise.workspace import Workspace
 
@@ -68,9 +69,9 @@ def open_results(
     known_at: str | None = None,
     progress: Progress | None = None,
 ) -> Generation:
-    """As pipeline.open_results: only the results of another moment need the store."""
+    """As answers.open_results: only the results of another moment need the store."""
     if as_of is None and known_at is None:
-        return pipeline.open_results(workspace)
+        return answers.open_results(workspace)
     path = carry_out(RESULTS, workspace, Moment(as_of, known_at), progress)
     return open_generation(path, (workspace.models,))
 
@@ -84,8 +85,8 @@ def import_files(
     mapping: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Imported:
-    """As pipeline.import_files: files are landed here, and loaded by the owner."""
-    return pipeline.import_files(
+    """As arrivals.import_files: files are landed here, and loaded by the owner."""
+    return arrivals.import_files(
         workspace,
         paths,
         kind=kind,
@@ -103,20 +104,20 @@ def import_stripe_api(
     reconcile: bool = False,
     progress: Progress | None = None,
 ) -> StripeImported:
-    """As pipeline.import_stripe_api: Stripe is read here, and loaded by the owner."""
+    """As arrivals.import_stripe_api: Stripe is read here, and loaded by the owner."""
     door = Door(
         load=lambda report: _load(workspace, report),
         quarantined=lambda reason: quarantined(workspace, reason=reason),
         record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),
         retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
     )
-    return pipeline.import_stripe_api(workspace, since=since, reconcile=reconcile, progress=progress, door=door)
+    return arrivals.import_stripe_api(workspace, since=since, reconcile=reconcile, progress=progress, door=door)
 
 
 def pull_http(
     workspace: Workspace, name: str | None = None, *, again: bool = False, progress: Progress | None = None
 ) -> Fetched[Pulled]:
-    """As pipeline.pull_http: APIs are read here, and loaded by the owner."""
+    """As arrivals.pull_http: APIs are read here, and loaded by the owner."""
     return intake.pull_all(workspace, name, lambda report: _load(workspace, report), progress, again=again)
 
 
@@ -142,36 +143,36 @@ def pull_advice(workspace: Workspace, pulled: Pulled, since: datetime) -> str | 
 def watch_folders(
     workspace: Workspace, name: str | None = None, *, progress: Progress | None = None
 ) -> Fetched[Watched]:
-    """As pipeline.watch_folders: folders are looked into here, and loaded by the owner."""
+    """As arrivals.watch_folders: folders are looked into here, and loaded by the owner."""
     return intake.watch_all(workspace, name, lambda report: _load(workspace, report), progress)
 
 
 def quarantined(
     workspace: Workspace, *, reason: str | None = None, waiting: bool = True, most: int = 1000
 ) -> pl.DataFrame:
-    """As pipeline.quarantined."""
+    """As arrivals.quarantined."""
     import polars as pl
 
     return pl.read_ipc(io.BytesIO(carry_out(QUARANTINE_LIST, workspace, Waiting(reason, waiting, most), None)))
 
 
 def quarantined_record(workspace: Workspace, quarantine_id: str) -> Quarantined:
-    """As pipeline.quarantined_record."""
+    """As arrivals.quarantined_record."""
     return carry_out(QUARANTINE_SHOW, workspace, Record(quarantine_id), None)
 
 
 def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None) -> Imported:
-    """As pipeline.retry_record."""
+    """As arrivals.retry_record."""
     return carry_out(QUARANTINE_RETRY, workspace, Record(quarantine_id, mended), None)
 
 
 def compact(workspace: Workspace, *, progress: Progress | None = None) -> CompactReport:
-    """As pipeline.compact."""
+    """As upkeep.compact."""
     return carry_out(COMPACT, workspace, Nothing(), progress)
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:
-    """As pipeline.diagnosis."""
+    """As upkeep.diagnosis."""
     return carry_out(DOCTOR, workspace, Nothing(), None)
 
 

@@ -1,4 +1,4 @@
-"""The operations that need the store: what each takes, what it gives, and the function of the pipeline that does it."""
+"""The operations that need the store: what each takes, what it gives, and the function that does it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from trialwise import pipeline
+from trialwise import answers, arrivals, pipeline, upkeep
+from trialwise.arrivals import Imported
 from trialwise.diagnosis import Finding
 from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import LoadReport
-from trialwise.pipeline import Imported, Progress, Refreshed
+from trialwise.pipeline import Progress, Refreshed
 from trialwise.workspace import Workspace
 
 A = TypeVar("A")
@@ -69,7 +70,7 @@ def _refresh(workspace: Workspace, asked: Moment, progress: Progress | None) -> 
 
 
 def _results(workspace: Workspace, asked: Moment, progress: Progress | None) -> Path:
-    return pipeline.results_of(workspace, as_of=asked.as_of, known_at=asked.known_at, progress=progress)
+    return answers.results_of(workspace, as_of=asked.as_of, known_at=asked.known_at, progress=progress)
 
 
 def _load(workspace: Workspace, _asked: Nothing, progress: Progress | None) -> LoadReport:
@@ -77,26 +78,26 @@ def _load(workspace: Workspace, _asked: Nothing, progress: Progress | None) -> L
 
 
 def _list(workspace: Workspace, asked: Waiting, _progress: Progress | None) -> bytes:
-    found = pipeline.quarantined(workspace, reason=asked.reason, waiting=asked.waiting, most=asked.most)
+    found = arrivals.quarantined(workspace, reason=asked.reason, waiting=asked.waiting, most=asked.most)
     target = io.BytesIO()
     found.write_ipc(target)
     return target.getvalue()
 
 
 def _show(workspace: Workspace, asked: Record, _progress: Progress | None) -> Quarantined:
-    return pipeline.quarantined_record(workspace, asked.quarantine_id)
+    return arrivals.quarantined_record(workspace, asked.quarantine_id)
 
 
 def _retry(workspace: Workspace, asked: Record, _progress: Progress | None) -> Imported:
-    return pipeline.retry_record(workspace, asked.quarantine_id, asked.mended)
+    return arrivals.retry_record(workspace, asked.quarantine_id, asked.mended)
 
 
 def _compact(workspace: Workspace, _asked: Nothing, progress: Progress | None) -> CompactReport:
-    return pipeline.compact(workspace, progress=progress)
+    return upkeep.compact(workspace, progress=progress)
 
 
 def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -> list[Finding]:
-    return pipeline.diagnosis(workspace)
+    return upkeep.diagnosis(workspace)
 
 
 _AGAIN = "What was published before stays, and nothing that was received is lost. Run the command again."

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from trialwise import logs, pipeline
+from trialwise import answers, logs, upkeep
 from trialwise.clock import utc_now
 from trialwise.config import Secrets
 from trialwise.errors import InputError, NotFoundError, StoreError, StoreLocked, TrialwiseError
@@ -184,8 +184,8 @@ class _Teller:
             gaps = stripe.open_gaps
             return replace(
                 told,
-                published_at=pipeline.published_at(self._workspace),
-                recoveries=len(pipeline.recovered(self._workspace)),
+                published_at=answers.published_at(self._workspace),
+                recoveries=len(upkeep.recovered(self._workspace)),
                 stripe_polled_at=stripe.last_polled_at,
                 stripe_reconciled_at=stripe.last_reconciled_at,
                 stripe_gaps=len(gaps),

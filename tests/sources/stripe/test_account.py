@@ -12,7 +12,7 @@ import pytest
 import stripe
 from tests.fakes.stripe import LIVE_KEY, TEST_KEY, StripeFake
 
-from trialwise import pipeline, stripe_intake
+from trialwise import arrivals, pipeline, stripe_intake
 from trialwise.errors import ConfigError, SourceError
 from trialwise.sources.backoff import Backoff
 from trialwise.stripe_intake import StripeImported
@@ -51,9 +51,9 @@ class Company:
         """A run of the import."""
         door = stripe_intake.Door(
             load=lambda report: pipeline.load_landed(self.workspace, progress=report),
-            quarantined=lambda reason: pipeline.quarantined(self.workspace, reason=reason),
-            record=lambda name: pipeline.quarantined_record(self.workspace, name),
-            retry=lambda name, mended: pipeline.retry_record(self.workspace, name, mended),
+            quarantined=lambda reason: arrivals.quarantined(self.workspace, reason=reason),
+            record=lambda name: arrivals.quarantined_record(self.workspace, name),
+            retry=lambda name, mended: arrivals.retry_record(self.workspace, name, mended),
         )
         backoff = Backoff(tries=5, sleep=self.waits.append)
         return stripe_intake.import_api(self.workspace, door, backoff=backoff, now=self.now, **how)
@@ -61,11 +61,11 @@ class Company:
     def latest(self) -> dict[tuple[str, str], Any]:
         """The latest snapshot of each object."""
         statement = "SELECT object_type, object_id, object FROM raw.stripe WHERE kind = 'object' ORDER BY load_order"
-        rows = pipeline._owning(self.workspace, lambda store, _: store.rows(statement))
+        rows = pipeline.owning(self.workspace, lambda store, _: store.rows(statement))
         return {(kind, name): json.loads(body) for kind, name, body in rows}
 
     def events(self) -> set[str]:
-        rows = pipeline._owning(self.workspace, lambda store, _: store.rows("SELECT event_id FROM raw.stripe"))
+        rows = pipeline.owning(self.workspace, lambda store, _: store.rows("SELECT event_id FROM raw.stripe"))
         return {name for (name,) in rows if name is not None}
 
 

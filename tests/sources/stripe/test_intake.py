@@ -16,7 +16,7 @@ from tests.command import run
 from tests.sources.stripe.conftest import KEY
 from tests.sources.stripe.double import Double, Fault
 
-from trialwise import pipeline, stripe_intake
+from trialwise import arrivals, pipeline, stripe_intake
 from trialwise.clock import utc_now
 from trialwise.config import Secrets
 from trialwise.errors import ConfigError, InputError, SourceError
@@ -40,7 +40,7 @@ def workspace(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def rows(workspace: Workspace, statement: str) -> list[tuple[Any, ...]]:
-    return pipeline._owning(workspace, lambda store, _: store.rows(statement))
+    return pipeline.owning(workspace, lambda store, _: store.rows(statement))
 
 
 def fill(double: Double) -> None:
@@ -54,11 +54,11 @@ def fill(double: Double) -> None:
 
 def test_history_is_known_when_it_happened_and_the_rest_when_it_came(workspace: Workspace, double: Double) -> None:
     fill(double)
-    done = pipeline.import_stripe_api(workspace)
+    done = arrivals.import_stripe_api(workspace)
     assert done.loaded is not None
     assert (done.loaded.received, done.loaded.loaded) == (4, 4)
     double.event("evt_3", epoch(NOW) - 3600, "customer.updated", id="cus_1")
-    later = pipeline.import_stripe_api(workspace)
+    later = arrivals.import_stripe_api(workspace)
     assert later.loaded is not None
     assert later.loaded.loaded == 1
     kinds = rows(
@@ -72,13 +72,13 @@ def test_history_is_known_when_it_happened_and_the_rest_when_it_came(workspace: 
     state = stripe_intake.stripe_state(workspace)
     assert state.account == "acct_home"
     double.objects["event"].clear()
-    assert "nothing new" in stripe_intake.summary(pipeline.import_stripe_api(workspace))
+    assert "nothing new" in stripe_intake.summary(arrivals.import_stripe_api(workspace))
     assert state.last_event_created == NOW - timedelta(hours=1)
 
 
 def test_the_bodies_in_the_table_are_those_of_the_answer(workspace: Workspace, double: Double) -> None:
     entry = double.add("customer", "cus_1", note='a "b" \\ é \u2028', amount=12345678901234567890, nothing=None)
-    pipeline.import_stripe_api(workspace)
+    arrivals.import_stripe_api(workspace)
     [(body,)] = rows(workspace, "SELECT object FROM raw.stripe WHERE object_id = 'cus_1'")
     assert json.loads(body) == entry
     shown = json.dumps(
@@ -89,11 +89,11 @@ def test_the_bodies_in_the_table_are_those_of_the_answer(workspace: Workspace, d
 
 def test_a_webhook_and_the_poll_bring_one_event(workspace: Workspace, double: Double) -> None:
     fill(double)
-    pipeline.import_stripe_api(workspace)
+    arrivals.import_stripe_api(workspace)
     event = double.event("evt_9", epoch(NOW) - 60, "customer.updated", id="cus_1")
     with Journal(Landing(workspace.landing), Channel("stripe", "stripe", "webhook stripe"), "w") as journal:
         journal.append([Arrival(NOW, [(1, 0, json.dumps(event).encode(), None, None, None)])])
-    done = pipeline.import_stripe_api(workspace)
+    done = arrivals.import_stripe_api(workspace)
     assert done.loaded is not None
     assert (done.loaded.received, done.loaded.loaded, done.loaded.duplicate) == (2, 1, 1)
     assert rows(workspace, "SELECT known_at FROM raw.stripe WHERE event_id = 'evt_9'") == [(NOW,)]
@@ -109,7 +109,7 @@ def test_events_of_other_accounts_are_refused_also_those_that_were_loaded_before
         journal.append([Arrival(NOW, [(1, 0, json.dumps(one).encode(), None, None, None) for one in (theirs, ours)])])
     pipeline.load_landed(workspace)
     assert len(rows(workspace, "SELECT event_id FROM raw.stripe")) == 2
-    pipeline.import_stripe_api(workspace)
+    arrivals.import_stripe_api(workspace)
     assert rows(workspace, "SELECT event_id FROM raw.stripe") == [("evt_ours",)]
     assert rows(workspace, "SELECT reason, detail FROM raw.quarantine") == [
         ("other_account", "account acct_other, this workspace holds acct_home")
@@ -127,7 +127,7 @@ def test_a_thin_event_is_followed_to_its_object_once_and_one_that_leads_nowhere_
     workspace: Workspace, double: Double
 ) -> None:
     fill(double)
-    pipeline.import_stripe_api(workspace)
+    arrivals.import_stripe_api(workspace)
     double.objects["customer"][0]["name"] = "Ann"
     bodies = [
         thin("evt_t1", "/v1/customers/cus_1"),
@@ -136,7 +136,7 @@ def test_a_thin_event_is_followed_to_its_object_once_and_one_that_leads_nowhere_
     ]
     with Journal(Landing(workspace.landing), Channel("stripe", "stripe", "webhook stripe"), "w") as journal:
         journal.append([Arrival(NOW, [(number, 0, body, None, None, None) for number, body in enumerate(bodies)])])
-    done = pipeline.import_stripe_api(workspace)
+    done = arrivals.import_stripe_api(workspace)
     assert done.followed == 1
     assert rows(workspace, "SELECT count(*) FROM raw.quarantine WHERE retried_at IS NULL") == [(2,)]
     [(name,)] = rows(
@@ -145,19 +145,19 @@ def test_a_thin_event_is_followed_to_its_object_once_and_one_that_leads_nowhere_
     )
     assert name == "Ann"
     double.seen.clear()
-    assert pipeline.import_stripe_api(workspace).followed == 0
+    assert arrivals.import_stripe_api(workspace).followed == 0
     assert double.paths("/v1/customers/") == []
 
 
 def test_a_thin_event_waits_for_the_permission_to_read_its_object(workspace: Workspace, double: Double) -> None:
     fill(double)
     double.forbidden = {"customer": "rak_customer_read"}
-    pipeline.import_stripe_api(workspace)
+    arrivals.import_stripe_api(workspace)
     with Journal(Landing(workspace.landing), Channel("stripe", "stripe", "webhook stripe"), "w") as journal:
         journal.append([Arrival(NOW, [(1, 0, thin("evt_t1", "/v1/customers/cus_1"), None, None, None)])])
-    assert pipeline.import_stripe_api(workspace).followed == 0
+    assert arrivals.import_stripe_api(workspace).followed == 0
     double.forbidden = {}
-    done = pipeline.import_stripe_api(workspace)
+    done = arrivals.import_stripe_api(workspace)
     assert done.followed == 1
     assert "thin events: 1 followed to their object" in stripe_intake.summary(done)
 
@@ -165,7 +165,7 @@ def test_a_thin_event_waits_for_the_permission_to_read_its_object(workspace: Wor
 def test_the_store_may_be_busy(workspace: Workspace, double: Double) -> None:
     fill(double)
     with workspace.lock():
-        done = pipeline.import_stripe_api(workspace)
+        done = arrivals.import_stripe_api(workspace)
     assert done.loaded is None
     report = pipeline.load_landed(workspace)
     assert report.loaded == 4
@@ -177,19 +177,19 @@ def test_two_imports_at_a_time_are_one_too_many(workspace: Workspace, double: Do
     def second(request: object) -> None:
         double.before_answer = lambda request: None
         try:
-            pipeline.import_stripe_api(workspace)
+            arrivals.import_stripe_api(workspace)
         except SourceError as error:
             seen.append(error)
 
     double.before_answer = second
-    pipeline.import_stripe_api(workspace)
+    arrivals.import_stripe_api(workspace)
     assert "Stripe is being read by process" in str(seen[0])
 
 
 def test_a_reconcile_waits_for_the_import_before_it(
     workspace: Workspace, double: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline.import_stripe_api(workspace)
+    arrivals.import_stripe_api(workspace)
     waits: list[float] = []
     with ExitStack() as other:
         other.enter_context(claim(workspace.data / "claims" / "stripe.lock"))
@@ -200,7 +200,7 @@ def test_a_reconcile_waits_for_the_import_before_it(
                 other.close()
 
         monkeypatch.setattr("trialwise.stripe_intake.time.sleep", wait)
-        done = pipeline.reconcile_stripe(workspace)
+        done = arrivals.reconcile_stripe(workspace)
     assert waits == [1, 1, 1]
     assert done.state.last_reconciled_at is not None
 
@@ -217,7 +217,7 @@ def test_a_scheduled_poll_skips_while_a_reconcile_runs_and_the_next_one_catches_
         during.append(poll.task(workspace))
 
     double.before_answer = meanwhile
-    pipeline.reconcile_stripe(workspace)
+    arrivals.reconcile_stripe(workspace)
     assert during == [Skipped(f"Stripe is being read by process {os.getpid()}")]
     assert stripe_intake.stripe_state(workspace).failure is None
     double.event("evt_9", epoch(NOW) - 60, "customer.created", id="cus_9")
@@ -237,11 +237,11 @@ def test_what_was_landed_before_a_failure_is_loaded_and_counted_once(
 
     double.before_answer = fail
     with pytest.raises(SourceError, match="Kept by then: 2 events, 1 customers"):
-        pipeline.import_stripe_api(workspace)
+        arrivals.import_stripe_api(workspace)
     assert stripe_intake.stripe_state(workspace).failure is not None
     assert pipeline.load_landed(workspace).loaded == 3
     double.before_answer = lambda request: None
-    done = pipeline.import_stripe_api(workspace)
+    done = arrivals.import_stripe_api(workspace)
     assert done.loaded is not None
     assert (done.loaded.loaded, done.loaded.duplicate) == (1, 0)
     assert stripe_intake.stripe_state(workspace).failure is None
@@ -250,7 +250,7 @@ def test_what_was_landed_before_a_failure_is_loaded_and_counted_once(
 @pytest.mark.parametrize("text", ["yesterday", "2025-13-01", "9999-12-31", "0001-01-01x"])
 def test_since_has_to_be_a_day_that_has_been(workspace: Workspace, double: Double, text: str) -> None:
     with pytest.raises(InputError, match="--since"):
-        pipeline.import_stripe_api(workspace, since=text)
+        arrivals.import_stripe_api(workspace, since=text)
     assert double.seen == []
 
 
@@ -259,15 +259,15 @@ def test_without_a_key_nothing_is_asked(workspace: Workspace, double: Double, mo
     monkeypatch.delenv("TRIALWISE_STRIPE_KEY")
     assert not stripe_intake.has_key()
     with pytest.raises(ConfigError, match="TRIALWISE_STRIPE_KEY is not set"):
-        pipeline.import_stripe_api(workspace)
+        arrivals.import_stripe_api(workspace)
     assert double.seen == []
 
 
 def test_the_key_is_in_no_file_of_the_workspace(workspace: Workspace, double: Double) -> None:
     fill(double)
     double.forbidden = {"charge": "rak_charge_read"}
-    pipeline.import_stripe_api(workspace)
-    pipeline.reconcile_stripe(workspace)
+    arrivals.import_stripe_api(workspace)
+    arrivals.reconcile_stripe(workspace)
     files = [path for path in workspace.folder.rglob("*") if path.is_file()]
     assert any(path.name == "stripe.json" for path in files)
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
@@ -323,7 +323,7 @@ def test_doctor_says_how_far_the_import_is(workspace: Workspace, double: Double)
     assert [row["found"] for row in findings()] == ["a key is set and nothing was imported yet"]
     fill(double)
     double.forbidden = {"charge": "rak_charge_read"}
-    pipeline.import_stripe_api(workspace, since="2025-01-01")
+    arrivals.import_stripe_api(workspace, since="2025-01-01")
     shown = {row["topic"]: row for row in findings()}
     assert shown["stripe permissions"]["found"] == "charges: the key lacks the permission rak_charge_read"
     assert shown["stripe gap"]["level"] == "note"

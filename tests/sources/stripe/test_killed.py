@@ -50,13 +50,13 @@ def test_killed_with_kill_9_again_and_again_nothing_is_lost_and_nothing_counts_t
     statement = (
         "SELECT kind, object_type, count(*), count(DISTINCT coalesce(event_id, object_id)) FROM raw.stripe GROUP BY ALL"
     )
-    rows = pipeline._owning(workspace, lambda store, _: store.rows(statement))
+    rows = pipeline.owning(workspace, lambda store, _: store.rows(statement))
     assert sorted(rows) == [
         ("event", "customer", 450, 450),
         ("object", "customer", 450, 450),
         ("object", "invoice", 450, 450),
     ]
     loads = "SELECT sum(received), sum(duplicate), sum(quarantined) FROM raw.loads"
-    [(received, duplicate, quarantined)] = pipeline._owning(workspace, lambda store, _: store.rows(loads))
+    [(received, duplicate, quarantined)] = pipeline.owning(workspace, lambda store, _: store.rows(loads))
     assert (received - duplicate, quarantined) == (1350, 0)
     assert duplicate <= 100 * len(running)
