@@ -51,28 +51,29 @@ versions AS (
     coalesce(k.current_period_start_at, i.period_start_at) AS current_period_start_at,
     coalesce(k.current_period_end_at, i.period_end_at) AS current_period_end_at, k.default_payment_method, k.collection_method,
     k.pause_behavior, i.plan_id, i.product_id, coalesce(k.currency, i.currency) AS currency, i.monthly_value_minor, k.cancel_reason,
-    k.subscription_created_at, coalesce(i.on_trial_plan, 0) = 1 AS is_trial_plan, k.record_id, coalesce(k.event_id, k.record_id) AS tie
+    k.subscription_created_at, coalesce(i.on_trial_plan, 0) = 1 AS is_trial_plan, k.record_id, coalesce(k.event_id, k.record_id) AS tie, coalesce(g.place, 0) AS place
   FROM known AS k
   LEFT JOIN per_record AS i ON i.source_id = k.record_id
+  LEFT JOIN intermediate.subscription_chains AS g ON g.source_id = k.record_id
   WHERE k.occurred_at < k.as_of
   UNION ALL
   SELECT subscription_id, customer_id, trial_start_at, known_at, 'snapshot', 1, 'trialing', trial_start_at, trial_end_at, false,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id, 0
   FROM dated
   WHERE place = 1 AND trial_start_at < as_of
   UNION ALL
   SELECT subscription_id, customer_id, canceled_at, known_at, 'snapshot', 1, 'trialing', trial_start_at, trial_end_at, true,
-    NULL, canceled_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id
+    NULL, canceled_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id, 0
   FROM asked
   WHERE place = 1 AND canceled_at < as_of
   UNION ALL
   SELECT subscription_id, customer_id, ended_at, known_at, 'snapshot', 1, 'canceled', trial_start_at, trial_end_at, false,
-    NULL, canceled_at, ended_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id
+    NULL, canceled_at, ended_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id, 0
   FROM ended
   WHERE place = 1 AND ended_at < as_of
 ),
 ordered AS (
-  SELECT *, row_number() OVER (PARTITION BY subscription_id ORDER BY at, type_rank,
+  SELECT *, row_number() OVER (PARTITION BY subscription_id ORDER BY at, type_rank, place,
       CASE status WHEN 'incomplete' THEN 0 WHEN 'trialing' THEN 1 WHEN 'paused' THEN 2 WHEN 'active' THEN 3 WHEN 'past_due' THEN 4 WHEN 'unpaid' THEN 5 ELSE 6 END,
       coalesce(trial_end_at, TIMESTAMP '1970-01-01 00:00:00'), tie) AS version_no
   FROM versions

@@ -186,6 +186,59 @@ def _chance(story: list[Event], count: int) -> Iterable[list[Event]]:
         yield rng.sample(story, len(story))
 
 
+def changing(*changes: dict[str, Any], asked_before: bool = False) -> Callable[[Cast], None]:
+    """A trial that is changed several times in the first second of its tenth day, days in `trial_end` counted on."""
+
+    def play(cast: Cast) -> None:
+        sub = cast.enter("acme")
+        if asked_before:
+            cast.go_to(5)
+            cast.api.subscriptions.update(sub.id, {"cancel_at_period_end": True})
+        cast.go_to(10)
+        for change in changes:
+            days = change.get("trial_end")
+            until = {} if days is None else {"trial_end": sub.trial_end + days * DAY}
+            cast.api.subscriptions.update(sub.id, {**change, **until})
+
+    return play
+
+
+ASK, TAKE_BACK, EXTEND, SHORTEN = (
+    {"cancel_at_period_end": True},
+    {"cancel_at_period_end": False},
+    {"trial_end": 5},
+    {"trial_end": 2},
+)
+
+
+@pytest.mark.parametrize(
+    ("play", "expected"),
+    [
+        (changing(ASK, TAKE_BACK), {"cancel_requested_at": None, "ends_at": 14.0}),
+        (changing(ASK, TAKE_BACK, ASK), {"cancel_requested_at": 10.0, "ends_at": 14.0}),
+        (changing(ASK, TAKE_BACK, ASK, TAKE_BACK), {"cancel_requested_at": None, "ends_at": 14.0}),
+        (changing(TAKE_BACK, ASK, asked_before=True), {"cancel_requested_at": 10.0, "ends_at": 14.0}),
+        (changing(ASK, TAKE_BACK, EXTEND), {"cancel_requested_at": None, "ends_at": 19.0}),
+        (changing(EXTEND, ASK, TAKE_BACK), {"cancel_requested_at": None, "ends_at": 19.0}),
+        (changing(EXTEND, SHORTEN, ASK), {"cancel_requested_at": 10.0, "ends_at": 16.0}),
+    ],
+)
+def test_changes_within_one_second_are_ordered_by_what_they_say_not_by_their_ids(
+    tmp_path: Path, play: Callable[[Cast], None], expected: dict[str, Any]
+) -> None:
+    story = events(play, "customer.created", "customer.subscription.created", "customer.subscription.updated")
+    rng = Random(7)
+    folder = doors.workspace(tmp_path / "all")
+    stories = [
+        [{**event, "id": f"evt_{rng.randbytes(12).hex()}"} for event in rng.sample(story, len(story))]
+        for _ in range(100)
+    ]
+    assert land(folder, stories) == 100
+    rows = trials(folder, AT + timedelta(days=12))
+    assert len(rows) == 100
+    check(rows, expected)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("story", STORIES)
 def test_every_order_of_the_whole_story(tmp_path: Path, told: dict[str, list[Event]], story: str) -> None:
