@@ -38,7 +38,7 @@ def store() -> Iterator[Engine]:
         CREATE TABLE raw.dim_event (event_key INTEGER, event_name VARCHAR);
         CREATE TABLE raw.events (event_key INTEGER, known_at TIMESTAMP, activity_date DATE, known_date DATE);
         CREATE TABLE raw.stripe (known_at TIMESTAMP);
-        CREATE TABLE raw.quarantine (reason VARCHAR, retried_at TIMESTAMP);
+        CREATE TABLE raw.quarantine (reason VARCHAR, retried_at TIMESTAMP, detail VARCHAR);
         CREATE TABLE config.event_catalogue (event_key INTEGER, event_name VARCHAR, is_value BOOLEAN, role VARCHAR);
         CREATE TABLE config.event_milestones (event_key INTEGER, milestone VARCHAR);
         CREATE TABLE intermediate.customer_accounts (customer_id VARCHAR, method VARCHAR);
@@ -151,7 +151,8 @@ def test_sources_that_are_empty_or_stale(store: Engine, tmp_path: Path) -> None:
 
 def test_quarantined_records_by_reason_without_the_retried(store: Engine, tmp_path: Path) -> None:
     store.execute(
-        "INSERT INTO raw.quarantine VALUES ('bad_json', NULL), ('bad_json', NULL), ('id_reuse', NULL), "
+        "INSERT INTO raw.quarantine (reason, retried_at) VALUES "
+        "('bad_json', NULL), ('bad_json', NULL), ('id_reuse', NULL), "
         "('bad_json', TIMESTAMP '2026-03-01')"
     )
     assert _found(store, tmp_path)["quarantine"].found == "3 records: bad_json 2, id_reuse 1"
@@ -159,7 +160,8 @@ def test_quarantined_records_by_reason_without_the_retried(store: Engine, tmp_pa
 
 def test_records_the_disk_lost_are_a_warning(store: Engine, tmp_path: Path) -> None:
     store.execute(
-        "INSERT INTO raw.quarantine VALUES ('checksum', NULL), ('missing_frame', NULL), ('damaged_frame', NULL), "
+        "INSERT INTO raw.quarantine (reason, retried_at) VALUES "
+        "('checksum', NULL), ('missing_frame', NULL), ('damaged_frame', NULL), "
         "('checksum', NULL), ('bad_json', NULL), ('checksum', TIMESTAMP '2026-03-01')"
     )
     found = _found(store, tmp_path)["landing"]
@@ -167,6 +169,18 @@ def test_records_the_disk_lost_are_a_warning(store: Engine, tmp_path: Path) -> N
     assert found.found.startswith("4 records changed or went missing on disk")
     assert found.found.endswith(": checksum 2, damaged_frame 1, missing_frame 1")
     assert "backup" in found.advice
+
+
+def test_damaged_compacted_files_are_named(store: Engine, tmp_path: Path) -> None:
+    told = "rows 1 to 2048 of 000001-000003.parquet cannot be read"
+    store.execute(
+        "INSERT INTO raw.quarantine VALUES ('damaged', NULL, ?), ('damaged', NULL, ?), ('bad_json', NULL, 'no file')",
+        [told, told],
+    )
+    found = _found(store, tmp_path)
+    assert (found["compacted records"].level, found["compacted records"].found) == ("warning", f"{told} (2 records)")
+    assert "move store.duckdb away" in found["compacted records"].advice
+    assert found["landing"].found.endswith(": damaged 2")
 
 
 def test_records_no_load_will_ever_take_are_a_warning(store: Engine, tmp_path: Path) -> None:

@@ -59,8 +59,12 @@ SELECT 'stripe' AS source, max(known_at) FROM raw.stripe
 _QUARANTINE = """
 SELECT reason, count(*) FROM raw.quarantine WHERE retried_at IS NULL GROUP BY reason ORDER BY count(*) DESC, reason
 """
-LOST = ("checksum", "damaged_frame", "missing_frame")
+LOST = ("checksum", "damaged_frame", "missing_frame", "damaged")
 """Reasons of records that were received whole and that the disk no longer holds."""
+_DAMAGED_FILES = """
+SELECT detail, count(*) FROM raw.quarantine WHERE reason = 'damaged' AND retried_at IS NULL
+GROUP BY detail ORDER BY detail
+"""
 _LATE_HISTORY = """
 SELECT count(*), coalesce(sum(CAST(known_date > activity_date + 30 AS INTEGER)), 0) FROM raw.events
 """
@@ -212,6 +216,16 @@ def _quarantine(store: Engine) -> Iterator[Finding]:
     reasons = store.rows(_QUARANTINE)
     lost = [(reason, count) for reason, count in reasons if reason in LOST]
     if lost:
+        damaged = store.rows(_DAMAGED_FILES)
+        if damaged:
+            told = "; ".join(f"{detail} ({count:,} records)" for detail, count in damaged[:SHOWN])
+            yield Finding(
+                "warning",
+                "compacted records",
+                f"{told}{' ...' if len(damaged) > SHOWN else ''}",
+                "Restore the file in landing/compacted from a backup, move store.duckdb away, then run "
+                "'trialwise refresh': the store is filled again from landing.",
+            )
         yield Finding(
             "warning",
             "landing",

@@ -22,6 +22,7 @@ from trialwise.landing import durable
 from trialwise.landing.folder import Landing
 from trialwise.landing.frames import reading
 from trialwise.landing.manifest import Compacted, Manifest, Segment
+from trialwise.landing.rescue import FOOTER, keep_footer
 from trialwise.landing.statements import rows, run
 
 FILE_BYTES = 512 << 20  # of NDJSON that go into one Parquet file
@@ -117,6 +118,11 @@ def _remove_unneeded(landing: Landing) -> None:
         )
         if name.endswith(".open") or (elsewhere and name.endswith(".parquet")):
             (landing.compacted / name).unlink()
+            there.discard(name)
+    for name in there:
+        held, footer, rest = name.partition(FOOTER)
+        if footer and (rest or held not in there):
+            (landing.compacted / name).unlink()
     for path in landing.folder.glob("*.ndjson"):
         number = int(path.stem) if path.stem.isdigit() else 0
         if number in known.dropped or known.holders.get(number) in there & needed:
@@ -183,6 +189,7 @@ def _keep(
     count = max(sum(records.values()), 1)
     group = max(2_048, min(100_000, GROUP_BYTES * count // max(size, 1)))
     engine.write_parquet("compacting", unfinished, rows_per_group=group)
+    run(engine, "set_segments", {"segments": sorted(records)})
     found = dict(rows(engine, "compacted_counts", {"path": str(unfinished)}))
     whole = frozenset(number for number, records_of in records.items() if found.get(number, 0) == records_of)
     if len(whole) < len(records):
@@ -190,7 +197,7 @@ def _keep(
         return whole
     _sync(unfinished)
     unfinished.rename(path)
-    durable.sync_folder(path.parent)
+    keep_footer(path)  # syncs the folder, too
     entry = Compacted(path.name, tuple(sorted(records)), path.stat().st_size, now)
     landing.note(entry)
     for number in entry.segments:

@@ -10,24 +10,30 @@ from trialwise.engines.duckdb import Engine
 from trialwise.landing.folder import Landing
 from trialwise.landing.frame import read_frame
 from trialwise.landing.live import is_header
-from trialwise.landing.statements import rows
+from trialwise.landing.rescue import Rescue
+from trialwise.landing.statements import rows, run
 
 _Damage = tuple[str, str, bytes | None, int | None, int | None]
 """(reason, detail, bytes, line, byte offset)"""
 
 
-def collect(engine: Engine, landing: Landing) -> None:
+def collect(engine: Engine, landing: Landing, rescue: Rescue) -> None:
     """Fill `damaged` with the records of this load's segments whose frames changed on disk, are broken or gone."""
     import polars as pl
 
     found: list[tuple[Any, ...]] = []
     for segment, records, frames, is_live in rows(engine, "read_counts"):
         lost = records - frames
-        broken = _found(engine, landing, segment, is_live, lost) if lost > 0 else []
-        broken += [("missing_frame", f"the landing segment holds {frames} of {records} records", None, None, None)] * (
-            lost - len(broken)
-        )
+        if lost <= 0:
+            continue
+        broken = _found(engine, landing, segment, is_live, lost, rescue)[:lost]
         found += [(segment, -1 - place, *what) for place, what in enumerate(broken)]
+        values = {"segment": segment, "first": len(broken), "lost": lost}
+        if holder := landing.manifest().holders.get(segment):
+            run(engine, "lost_frames", {**values, "reason": "damaged", "detail": rescue.held(holder).lost})
+        else:
+            detail = f"the landing segment holds {frames} of {records} records"
+            run(engine, "lost_frames", {**values, "reason": "missing_frame", "detail": detail})
     schema: dict[str, Any] = {
         "segment": pl.Int32,
         "item": pl.Int64,
@@ -40,15 +46,18 @@ def collect(engine: Engine, landing: Landing) -> None:
     engine.append("damaged", pl.DataFrame(found, schema=schema, orient="row"))
 
 
-def _found(engine: Engine, landing: Landing, segment: int, is_live: bool, lost: int) -> list[_Damage]:
+def _found(engine: Engine, landing: Landing, segment: int, is_live: bool, lost: int, rescue: Rescue) -> list[_Damage]:
     """What is left of the records that a segment lost."""
     holder = landing.manifest().holders.get(segment)
     if holder is None:
         return _as_many(lost, _broken(landing.path(segment), is_live))
-    path = str(landing.compacted / holder)
+    paths = rescue.held(holder).paths
+    if not paths:
+        return []
+    run(engine, "set_paths", {"paths": [str(path) for path in paths]})
     return [
         ("checksum", f"record {item} of {holder} is not what was written", None if raw is None else raw.encode(), n, o)
-        for item, n, o, raw in rows(engine, "changed_frames", {"path": path, "segment": segment})
+        for item, n, o, raw in rows(engine, "changed_frames", {"segment": segment})
     ]
 
 

@@ -10,14 +10,15 @@ from trialwise.engines.duckdb import Engine, EngineError, cause_of, connect, is_
 from trialwise.errors import StoreError
 from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Segment
+from trialwise.landing.rescue import Rescue
 from trialwise.landing.statements import rows, run
 
 
-def shown(engine: Engine, landing: Landing, segments: Iterable[Segment]) -> Iterator[None]:
+def shown(engine: Engine, landing: Landing, segments: Iterable[Segment], rescue: Rescue) -> Iterator[None]:
     """Make the temporary view `frames` what these segments hold: their frames that are whole, and no others.
 
     It does so in one step for those kept as lines, and in one for compacted ones: what is done with the view is done
-    once for each, inside a block of `reading`.
+    once for each, inside a block of `reading`. Of damaged compacted files it shows what `rescue` could read.
     """
     holders = landing.manifest().holders
     numbers = [segment.number for segment in segments]
@@ -28,11 +29,13 @@ def shown(engine: Engine, landing: Landing, segments: Iterable[Segment]) -> Iter
         run(engine, "frames_sealed")
         yield
     if held:
-        files = sorted({str(landing.compacted / holders[number]) for number in held})
-        run(engine, "set_paths", {"paths": files})
-        run(engine, "set_segments", {"segments": held})
-        run(engine, "frames_compacted")
-        yield
+        names = sorted({holders[number] for number in held})
+        files = [str(path) for name in names for path in rescue.held(name).paths]
+        if files:
+            run(engine, "set_paths", {"paths": files})
+            run(engine, "set_segments", {"segments": held})
+            run(engine, "frames_compacted")
+            yield
 
 
 @contextmanager
@@ -47,8 +50,8 @@ def reading(landing: Landing) -> Iterator[None]:
         path = landing.compacted / name
         raise StoreError(
             f"{path}, which holds compacted records, is damaged: {cause_of(error)}",
-            "Restore this file from a backup of the landing folder, then run 'trialwise refresh'. Until then nothing "
-            "that needs it is loaded; what comes in is kept, and what is published stays.",
+            "Run it again; if this comes back, restore the file from a backup of the landing folder. What comes in is "
+            "kept, and what is published stays.",
         ) from error
 
 
@@ -77,10 +80,10 @@ def came_with(
 ) -> tuple[str | None, datetime | None]:
     """(the batch's words around a refused record, the instant it arrived at) of its frame; None for what it has not."""
     run(engine, "macros")
-    with reading(landing):
+    with reading(landing), Rescue(landing) as rescue:
         found = [
             row
-            for _ in shown(engine, landing, [segment])
+            for _ in shown(engine, landing, [segment], rescue)
             for row in rows(engine, "frame_of", {"quarantine_id": quarantine_id})
         ]
     return (found[0][0], found[0][1]) if found else (None, None)

@@ -14,6 +14,7 @@ from trialwise.landing import damage, fields, frames, translate
 from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Import, LoadRange, Manifest
 from trialwise.landing.report import LoadReport
+from trialwise.landing.rescue import Rescue
 from trialwise.landing.settings import LoadSettings
 from trialwise.landing.statements import create_raw, needs, own_tables, rows, run
 from trialwise.landing.translate import Translators
@@ -45,7 +46,7 @@ def load(
     Raises StoreError when store and landing do not belong together.
     """
     manifest = landing.manifest()
-    with frames.reading(landing), engine.transaction():
+    with frames.reading(landing), Rescue(landing) as rescue, engine.transaction():
         create_raw(engine)
         stored = rows(engine, "loads")
         shape = settings.fingerprint + manifest.drops
@@ -59,7 +60,7 @@ def load(
         ranges = _ranges(stored, manifest, landed_at)
         report = LoadReport(rebuilt=rebuilt)
         for together in _together(ranges, manifest):
-            report += _load_ranges(engine, landing, manifest, settings, together, translators or {})
+            report += _load_ranges(engine, landing, manifest, settings, together, translators or {}, rescue)
         if not ranges:
             _add_mapped_accounts(engine, settings)
         _drop(engine)
@@ -133,6 +134,7 @@ def _load_ranges(
     settings: LoadSettings,
     together: Sequence[LoadRange],
     translators: Translators,
+    rescue: Rescue,
 ) -> LoadReport:
     """Carry out loads at once where that comes to the same as one after the other, else each half of them so."""
     imports = {
@@ -153,20 +155,21 @@ def _load_ranges(
     }
     _check_there(landing, entries)
     _prepare(engine, settings, together, imports)
-    _read(engine, landing, entries, values, translators)
-    damage.collect(engine, landing)
+    _read(engine, landing, entries, values, translators, rescue)
+    damage.collect(engine, landing, rescue)
     run(engine, "number_repeats")
     if len(together) > 1 and rows(engine, "entangled")[0][0]:
         middle = len(together) // 2
-        return _load_ranges(engine, landing, manifest, settings, together[:middle], translators) + _load_ranges(
-            engine, landing, manifest, settings, together[middle:], translators
+        return _load_ranges(engine, landing, manifest, settings, together[:middle], translators, rescue) + _load_ranges(
+            engine, landing, manifest, settings, together[middle:], translators, rescue
         )
     run(engine, "contested_calls")
     run(engine, "judge_calls")
     run(engine, "judge_stripe_events")
     run(engine, "judge_stripe_objects")
     if rows(engine, "late_refusals")[0][0]:
-        for _ in frames.shown(engine, landing, [segment for entry in entries for segment in entry.segments]):
+        segments = [segment for entry in entries for segment in entry.segments]
+        for _ in frames.shown(engine, landing, segments, rescue):
             run(engine, "fill_raw_calls", values)
             run(engine, "fill_raw_stripe", values)
     run(engine, "resolve_aliases")
@@ -241,7 +244,12 @@ def _add_mapped_accounts(engine: Engine, settings: LoadSettings) -> None:
 
 
 def _read(
-    engine: Engine, landing: Landing, imports: Iterable[Import], values: dict[str, Any], translators: Translators
+    engine: Engine,
+    landing: Landing,
+    imports: Iterable[Import],
+    values: dict[str, Any],
+    translators: Translators,
+    rescue: Rescue,
 ) -> None:
     """Read segments in groups that are read alike."""
 
@@ -255,10 +263,10 @@ def _read(
         translator = translators.get(form)
         if source == "events" and translator is not None:
             for segment in segments:
-                for _ in frames.shown(engine, landing, [segment]):
+                for _ in frames.shown(engine, landing, [segment], rescue):
                     translate.fill(engine, translator)
         chosen = dict(mapping)
-        for _ in frames.shown(engine, landing, segments):
+        for _ in frames.shown(engine, landing, segments, rescue):
             run(
                 engine,
                 "read_stripe" if source == "stripe" else "read_calls",

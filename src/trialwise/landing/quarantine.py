@@ -32,6 +32,7 @@ REASONS: dict[str, str] = {
     "checksum": "the record changed on disk after it was landed",
     "damaged_frame": "the landing segment is broken at this place",
     "missing_frame": "the landing segment lost the record",
+    "damaged": "the compacted file that held the record cannot be read there",
     "unknown_format": "records of a format this version does not read, or whose description is lost",
     "untranslatable": "the record cannot be read as its format says",
     "unknown_shape": "the record is nothing this kind of import knows",
@@ -109,7 +110,7 @@ def retry(
     """
     record = show(engine, quarantine_id)
     data = record.raw if mended is None else mended
-    if not data or (mended is None and record.reason in ("too_large", "missing_frame")):
+    if not data or (mended is None and record.reason in ("too_large", "missing_frame", "damaged")):
         raise InputError(
             f"{record.quarantine_id} ({record.reason}) cannot be landed again: its bytes are not kept whole",
             f"Mend it in {record.file} and import that again.",
