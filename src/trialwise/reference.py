@@ -6,7 +6,7 @@ from typing import Any
 
 _INTRODUCTION = """# Commands
 
-Generated from the program by `trialwise docs`; edit `src/trialwise/cli.py`, not this page.
+Generated from the program by `trialwise docs`; edit `src/trialwise/cli/`, not this page.
 stdout carries data alone, messages go to stderr. Exit codes: 0 fine, 1 an error the user can mend (one line, then what
 to do next), 2 wrong usage, 3 a check failed and the published results stay.
 """

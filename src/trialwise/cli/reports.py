@@ -1,0 +1,51 @@
+"""What became of records and of a refresh, in lines for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trialwise.cli.streams import file_name, say
+
+
+def say_imported(receipts: Any, loaded: Any) -> None:
+    """What was received of each file, and the load that followed; None where another process owns the store."""
+    for receipt in receipts:
+        if receipt.is_repeat:
+            say(f"{file_name(receipt.file)}: imported before, at {receipt.repeats:%Y-%m-%d %H:%M}Z; nothing to do")
+        else:
+            say(f"{file_name(receipt.file)}: received {receipt.received:,} records ({receipt.format})")
+    if loaded is None:
+        waiting = sum(receipt.pending for receipt in receipts)
+        say(f"received {waiting:,} = loaded 0 + duplicate 0 + quarantined 0 + pending {waiting:,}")
+        say("another process owns the store; its next refresh loads them")
+    elif loaded.received:
+        say_loaded(loaded, "", own=sum(receipt.pending for receipt in receipts))
+
+
+def say_loaded(loaded: Any, mood: str, own: int | None = None) -> None:
+    """What became of records; `own`: how many of them this command brought, where others' may be among them."""
+    others = own is not None and loaded.received > own and not loaded.rebuilt
+    met = " with what arrived meanwhile" if others else ""
+    if loaded.rebuilt:
+        say(f"the raw tables were filled anew from landing: {loaded.rebuilt}")
+    say(
+        f"received {loaded.received + loaded.pending:,}{met} = {mood}loaded {loaded.loaded:,}"
+        f" + duplicate {loaded.duplicate:,} + quarantined {loaded.quarantined:,} + pending {loaded.pending:,}"
+    )
+    for reason, count in sorted(loaded.reasons.items(), key=lambda item: (-item[1], item[0])):
+        say(f"  quarantined {count:,}: {reason}")
+    if loaded.quarantined and not mood:
+        say("  see: trialwise quarantine list")
+
+
+def say_refreshed(done: Any) -> None:
+    """What a refresh loaded, built and published, with its warnings."""
+    if done.loaded.received:
+        say_loaded(done.loaded, "")
+    rows = sum(built.rows or 0 for built in done.build.models)
+    say(
+        f"built {len(done.build.models)} models, {rows:,} rows, {len(done.build.checks)} checks in {done.seconds:.1f} s"
+    )
+    for warning in done.build.warnings:
+        say(f"  warning: {warning.model}: {warning.check}: {warning.bad_rows:,} rows, such as {warning.sample[0]}")
+    say(f"as of {done.clock.as_of:%Y-%m-%d %H:%M}Z, published as {done.generation.name}")
