@@ -136,18 +136,33 @@ def test_a_collector_that_cannot_start_ends_the_server_with_a_reason(workspace: 
     assert "Traceback" not in str(told.value)
 
 
-def test_what_stops_a_collector_for_a_while_does_not_stop_the_server(workspace: Workspace) -> None:
-    config = workspace.folder / "trialwise.toml"
-    whole = config.read_text()
-    with serving(workspace.folder) as server:
-        config.write_text("[server")  # an editor that saved half of it
+def test_a_collector_comes_back_while_the_configuration_is_broken(workspace: Workspace) -> None:
+    with serving(workspace.folder, "--workers", "2") as server:
+        (workspace.folder / "trialwise.toml").write_text("[server")  # an editor that saved half of it
+        before = server.children()
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: len(set(server.children()) - set(before)) == 2)
+        assert server.track("after").status_code == 200, server.lines
+        assert [line["event"] for line in server.log].count("collector died, starting another") == 2
+
+
+def test_what_stops_a_collector_for_a_while_does_not_stop_the_server(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    lasts = tmp_path / "lasts"
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"if 'trialwise.server.child' in sys.orig_argv and os.path.exists({str(lasts)!r}):\n    os._exit(7)\n"
+    )
+    with serving(workspace.folder, env={"PYTHONPATH": str(tmp_path / "site")}) as server:
+        lasts.touch()
         os.kill(server.children()[0], signal.SIGKILL)
 
         def deaths() -> list[str]:
             return [line["event"] for line in server.log if line["event"] == "collector died, starting another"]
 
         until(lambda: len(deaths()) > 3)  # more often than a server that starts would try it
-        config.write_text(whole)
+        lasts.unlink()
         assert server.track("after").status_code == 200
 
 

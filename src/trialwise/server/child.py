@@ -24,7 +24,7 @@ import uvicorn
 
 from trialwise import logs
 from trialwise.clock import utc_now
-from trialwise.config import Secrets
+from trialwise.config import Config, Secrets
 from trialwise.keys import Keys
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel
@@ -46,9 +46,14 @@ log = structlog.get_logger("trialwise.server")
 
 @dataclass(frozen=True)
 class Orders:
-    """What the parent tells a child: the workspace, its slot, where the server listens, and two descriptors."""
+    """What the parent tells a child: the workspace, its slot, where the server listens, and two descriptors.
+
+    config: what a collector needs of the configuration the server was started with, as JSON. The file is not read
+    again: a collector that dies while somebody edits it comes back as its siblings are.
+    """
 
     folder: str
+    config: str
     run: str
     slot: str
     host: str
@@ -58,6 +63,15 @@ class Orders:
     def text(self) -> str:
         """As one argument."""
         return json.dumps(asdict(self))
+
+    def workspace(self) -> Workspace:
+        """The workspace as the parent has it, of the configuration only what a collector needs."""
+        return Workspace(Path(self.folder), Config.model_validate_json(self.config))
+
+
+def told(config: Config) -> str:
+    """The part of a configuration that a child is told."""
+    return config.model_dump_json(include={"workspace", "server"})
 
 
 class Collector:
@@ -141,7 +155,7 @@ def main(argument: str) -> int:
     orders = Orders(**json.loads(argument))
     secrets = Secrets()
     logs.configure(logs.secrets_of(secrets), process=orders.slot)
-    workspace = Workspace.open(orders.folder)
+    workspace = orders.workspace()
     collector = Collector(workspace, orders, secrets)
     line = socket.socket(fileno=orders.line)
     listening = socket.socket(fileno=orders.listening)

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from trialwise.errors import TrialwiseError
-from trialwise.server.child import DRAIN_SECONDS, READY, Orders
+from trialwise.server.child import DRAIN_SECONDS, READY, Orders, told
+from trialwise.workspace import Workspace
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 STEADY_SECONDS = 30.0  # a child that lived this long starts again at once
@@ -41,14 +41,13 @@ class Children:
     """N collectors on one listening socket. on_restart is told of every death.
 
     One that cannot start ends the server while it starts, when somebody is looking. Later it is tried for ever, for
-    what stops it (a file half saved, no memory) passes, and clients wait.
+    what stops it (no memory, no descriptors) passes, and clients wait.
     """
 
     def __init__(
-        self, folder: Path, run: Path, listening: socket.socket, host: str, count: int, on_restart: Callable[[], None]
+        self, workspace: Workspace, listening: socket.socket, host: str, count: int, on_restart: Callable[[], None]
     ) -> None:
-        self._folder = folder
-        self._run = run
+        self._workspace = workspace
         self._listening = listening
         self._host = host
         self._on_restart = on_restart
@@ -135,7 +134,13 @@ class Children:
         with mine:
             with its:
                 orders = Orders(
-                    str(self._folder), str(self._run), child.slot, self._host, self._listening.fileno(), its.fileno()
+                    folder=str(self._workspace.folder),
+                    config=told(self._workspace.config),
+                    run=str(self._workspace.run),
+                    slot=child.slot,
+                    host=self._host,
+                    listening=self._listening.fileno(),
+                    line=its.fileno(),
                 )
                 process = subprocess.Popen(  # noqa: S603  this interpreter and words of our own, no shell
                     [sys.executable, "-m", "trialwise.server.child", orders.text()],

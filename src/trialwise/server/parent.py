@@ -61,9 +61,7 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
         owned = held.enter_context(_owned(workspace, stop))
         teller = _Teller(owned)
         owner = Owner(owned, teller.worked)
-        children = Children(
-            workspace.folder, workspace.run, listening, host, workers or section.workers, teller.restarted
-        )
+        children = Children(workspace, listening, host, workers or section.workers, teller.restarted)
         commands = owner.serve(workspace.socket)
         jobs = jobs_of(workspace.config, secrets)
         schedule = Schedule(owner, jobs, teller.begins)
