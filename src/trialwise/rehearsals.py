@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,20 @@ ORDER BY e.rowid LIMIT 5
 """
 
 
-def rehearse_pull(workspace: Workspace, name: str) -> tuple[LoadReport, pl.DataFrame]:
-    """What the first page of an API would become, and its first events as they would be read; nothing is kept.
+@dataclass(frozen=True)
+class RehearsedPull:
+    """What the first page of an API would become; nothing of it was kept.
+
+    first: its first events as they would be read; advice: what to try when no record names an event, None otherwise.
+    """
+
+    report: LoadReport
+    first: pl.DataFrame
+    advice: str | None
+
+
+def rehearse_pull(workspace: Workspace, name: str) -> RehearsedPull:
+    """Read the first page of an API and throw it away.
 
     Raises SourceError, ConfigError and NotFoundError as intake.first_page does.
     """
@@ -49,7 +62,11 @@ def rehearse_pull(workspace: Workspace, name: str) -> tuple[LoadReport, pl.DataF
     settings = load_settings(workspace)
     with rehearsal([page], settings, landed_at=utc_now(), translators=TRANSLATORS) as (engine, report):
         names = ("event", "account_id", "user_id", "occurred_at", "known_at", "properties")
-        return report, pl.DataFrame(engine.rows(FIRST_EVENTS), names, orient="row")
+        first = pl.DataFrame(engine.rows(FIRST_EVENTS), names, orient="row")
+    advice = None
+    if report.received and report.reasons.get("no_event") == report.received:
+        advice = guess.pull_advice(name, page.records[0].data, workspace.config.sources.http[name].mapping)
+    return RehearsedPull(report, first, advice)
 
 
 def rehearse_files(

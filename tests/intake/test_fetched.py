@@ -133,6 +133,19 @@ def test_a_dry_run_shows_events_and_keeps_nothing(tmp_path: Path, api: Api) -> N
     assert not (tmp_path / "data").exists()
 
 
+def test_a_dry_run_of_a_mapping_that_fits_nothing_says_what_to_try(tmp_path: Path, api: Api) -> None:
+    workspace(tmp_path, api, mapping='mapping = { event = "act", account_id = "company.id" }')
+    workspace(tmp_path, api, name="more")
+    said = fetch(tmp_path, "http", "--dry-run").err
+    assert "received 2 = would be loaded 0 + duplicate 0 + quarantined 2" in said
+    [advice] = [line for line in said.splitlines() if "mapping = {" in line]
+    assert advice == (
+        "usage: nothing at 'act' in any record; fields: id, at, action, company; try in [sources.http.usage]: "
+        'mapping = { event = "action", account_id = "company.id", timestamp = "at" }, '
+        "look with: trialwise import http usage --dry-run, then read all anew with: trialwise import http usage --again"
+    )
+
+
 def test_one_source_that_fails_does_not_stop_the_others(tmp_path: Path, api: Api) -> None:
     workspace(tmp_path, api, name="broken", more="timeout_seconds = 3", mapping='headers = { X-Broken = "1" }')
     workspace(tmp_path, api)

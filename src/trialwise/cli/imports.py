@@ -195,10 +195,12 @@ def _rehearse_pulls(workspace: Workspace, name: str | None) -> None:
     from trialwise.rehearsals import rehearse_pull
 
     for source in http_names(workspace, name):
-        loaded, first = rehearse_pull(workspace, source)
+        rehearsed = rehearse_pull(workspace, source)
         say(f"{source}: the first page")
-        say_loaded(loaded, "would be ")
-        show(first, Format.table, None)
+        say_loaded(rehearsed.report, "would be ")
+        show(rehearsed.first, Format.table, None)
+        if rehearsed.advice is not None:
+            say(rehearsed.advice)
     say("nothing was kept (--dry-run)")
 
 
