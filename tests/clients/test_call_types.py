@@ -19,7 +19,14 @@ COMMANDS = {
     "rudderstack-python": [sys.executable, "-m", "tests.clients.python_calls", "rudderstack"],
     "segment-node": ["node", str(NODE / "calls.mjs")],
 }
-CONFIG = '[schedule]\nload_seconds = 1\nrefresh_minutes = 1440\n\n[attributes]\nseats = { type = "number", trait = "seats" }\n'
+CONFIG = """
+[schedule]
+load_seconds = 1
+refresh_minutes = 1440
+
+[attributes]
+seats = { type = "number", trait = "seats" }
+"""
 
 EVENTS = """
 SELECT d.event_name, u.user_id, nullif(a.account_id, '')
@@ -34,7 +41,8 @@ WHERE u.user_id IS NOT NULL ORDER BY u.user_id
 """
 MEMBERS = """
 SELECT a.account_id, u.user_id
-FROM intermediate.account_members AS m JOIN raw.dim_account AS a USING (account_key) JOIN raw.dim_user AS u USING (user_key)
+FROM intermediate.account_members AS m JOIN raw.dim_account AS a USING (account_key)
+JOIN raw.dim_user AS u USING (user_key)
 WHERE a.account_id = 'acme' ORDER BY u.user_id
 """
 
