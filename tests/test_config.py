@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from trialwise.config import Config, Secrets, check_environment, declared_events, parse_config, read_config
+from trialwise.config import Config, parse_config, read_config
+from trialwise.config.environment import Secrets, check_environment
+from trialwise.config.milestones import declared_events
 from trialwise.errors import ConfigError
 
 

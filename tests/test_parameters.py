@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from trialwise.clock import clock_for
-from trialwise.config import declared_events, parse_config
+from trialwise.config import parse_config
+from trialwise.config.milestones import declared_events
 from trialwise.engines.duckdb import connect
 from trialwise.errors import ConfigError
 from trialwise.parameters import calendar, tables

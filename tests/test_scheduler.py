@@ -13,7 +13,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from tests.serving import until
 from trialwise import arrivals, intake, pipeline, upkeep
-from trialwise.config import Secrets, parse_config
+from trialwise.config import parse_config
+from trialwise.config.environment import Secrets
 from trialwise.errors import SourceError
 from trialwise.intake import Fetched
 from trialwise.landing.report import LoadReport

@@ -12,7 +12,8 @@ from sqlglot import exp, parse_one
 
 from trialwise import parameters
 from trialwise.clock import Clock
-from trialwise.config import Config, milestones
+from trialwise.config import Config
+from trialwise.config.milestones import milestones
 from trialwise.scoring.rules import (
     NOT_FOR_SCORING,
     caps_in_force,

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict
 
-from trialwise.config import Secrets
+from trialwise.config.environment import Secrets
 
 HIDDEN = "[secret]"
 SHORTEST_SECRET = 6  # a shorter value would blank out ordinary words

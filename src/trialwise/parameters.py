@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialwise.clock import EPOCH, Clock, day_start
-from trialwise.config import EMAIL_ROLES, REPORT_PREFIX, Config, milestones
+from trialwise.config import Config
+from trialwise.config.events import EMAIL_ROLES, REPORT_PREFIX
+from trialwise.config.milestones import milestones
 from trialwise.errors import ConfigError
 
 if TYPE_CHECKING:

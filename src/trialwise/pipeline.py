@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from trialwise import calibration, composition, parameters, stripe_intake
 from trialwise.clock import Clock, clock_for, utc_now
-from trialwise.config import Config, declared_events
+from trialwise.config import Config
+from trialwise.config.milestones import declared_events
 from trialwise.delivery.generation import publish, write_generation
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import tomlkit
 
-from trialwise.config import STANDARD_MILESTONES, RolesSection, parse_config
+from trialwise.config import parse_config
+from trialwise.config.events import RolesSection
+from trialwise.config.milestones import STANDARD_MILESTONES
 from trialwise.errors import ConfigError
 from trialwise.workspace import CONFIG_NAME
 

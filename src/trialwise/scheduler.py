@@ -16,7 +16,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from trialwise import arrivals, intake, pipeline, upkeep
 from trialwise.clock import zone
-from trialwise.config import Config, Secrets
+from trialwise.config import Config
+from trialwise.config.environment import Secrets
 from trialwise.errors import SourceBusy, TrialwiseError
 from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.sources.webhooks.signing import NOW, SENDERS
-from trialwise.config import Config, declared_events
+from trialwise.config import Config
+from trialwise.config.milestones import declared_events
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal

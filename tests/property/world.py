@@ -14,7 +14,8 @@ from typing import Any
 from tests.oracle.ndjson import write_ndjson
 from trialwise import composition
 from trialwise.clock import Clock
-from trialwise.config import Config, declared_events, parse_config
+from trialwise.config import Config, parse_config
+from trialwise.config.milestones import declared_events
 from trialwise.delivery.metrics import metrics, options
 from trialwise.delivery.reader import Reader
 from trialwise.engines.duckdb import Engine, connect

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from trialwise.config import Config, milestones, parse_config
+from trialwise.config import Config, parse_config
+from trialwise.config.milestones import milestones
 from trialwise.engines.duckdb import connect
 from trialwise.errors import ConfigError
 from trialwise.scoring.builtin import CAPS, RULES

@@ -8,7 +8,8 @@ import pytest
 from sqlglot import exp
 
 from tests.usage.chain import expansion
-from trialwise.config import MAX_BITS, Config, parse_config
+from trialwise.config import Config, parse_config
+from trialwise.config.scoring import MAX_BITS
 from trialwise.engines.duckdb import connect
 from trialwise.errors import ConfigError
 from trialwise.scoring.builtin import SEGMENTS

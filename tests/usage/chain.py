@@ -11,7 +11,8 @@ import polars as pl
 import sqlglot
 
 from trialwise.clock import EPOCH
-from trialwise.config import Config, milestones
+from trialwise.config import Config
+from trialwise.config.milestones import milestones
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.parameters import LAST_NUMBER, calendar, parameter_row
 from trialwise.scoring.rules import caps_in_force, rule_expansion, rules_in_force

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from sqlglot import exp
 
-from trialwise.config import Config, milestones
+from trialwise.config import Config
+from trialwise.config.milestones import milestones
 from trialwise.errors import ConfigError, TrialwiseError, nearest
 from trialwise.scoring.builtin import CAPS, RULES
 from trialwise.scoring.definitions import AXES, Axis, Rule

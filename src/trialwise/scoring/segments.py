@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlglot import exp
 
-from trialwise.config import MAX_BITS, Config
+from trialwise.config import Config
+from trialwise.config.scoring import MAX_BITS
 from trialwise.errors import ConfigError, TrialwiseError
 from trialwise.scoring.builtin import SEGMENTS
 from trialwise.scoring.definitions import Segment

@@ -16,7 +16,7 @@ import structlog
 
 from trialwise import answers, logs, upkeep
 from trialwise.clock import utc_now
-from trialwise.config import Secrets
+from trialwise.config.environment import Secrets
 from trialwise.errors import InputError, NotFoundError, StoreError, StoreLocked, TrialwiseError
 from trialwise.keys import Keys
 from trialwise.landing.report import LoadReport

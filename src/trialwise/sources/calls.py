@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from trialwise.config import REPORT_PREFIX
+from trialwise.config.events import REPORT_PREFIX
 from trialwise.sources.piece import Untranslatable
 
 Call = dict[str, Any]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trialwise.config import EMAIL_ROLES, REPORT_PREFIX
+from trialwise.config.events import EMAIL_ROLES, REPORT_PREFIX
 from trialwise.errors import Untranslatable
 from trialwise.sources import mail
 from trialwise.sources.formats import FILE_FORMATS, TRANSLATORS

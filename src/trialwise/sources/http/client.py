@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 
 from trialwise.clock import utc_now
-from trialwise.config import HTTP_PREFIX
+from trialwise.config.environment import HTTP_PREFIX
 from trialwise.connections import HttpSection, is_loopback
 from trialwise.errors import ConfigError, SourceError
 from trialwise.sources.backoff import Backoff, OutOfPatience, Transient, retry_after

@@ -1,0 +1,66 @@
+"""[workspace], [clock], [stripe], [server], [landing], [schedule]: where things are and what runs when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator
+
+from trialwise.clock import zone
+from trialwise.section import Name, Section
+
+
+class WorkspaceSection(Section):
+    """[workspace]: where things are and which calendar counts."""
+
+    name: str = "my company"
+    data: str = "data"
+    timezone: str = "UTC"
+    memory_limit: str | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        zone(value)
+        return value
+
+
+class ClockSection(Section):
+    """[clock]: a fixed clock, for demos; printed in every answer."""
+
+    as_of: str | None = None
+    known_at: str | None = None
+
+
+class StripeSection(Section):
+    """[stripe]: which mode is imported; the key comes from TRIALWISE_STRIPE_KEY."""
+
+    livemode: bool | Literal["any"] = "any"
+    api_base: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+$")] = "https://api.stripe.com"
+    poll_minutes: Annotated[int, Field(ge=1)] = 15
+    reconcile_hour: Annotated[int, Field(ge=0, le=23)] = 3
+
+
+class ServerSection(Section):
+    """[server]: where `trialwise serve` listens and what it takes."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8484
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    allowed_hosts: tuple[Name, ...] = ()
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+[^/\s]$")] | None = None
+    pending_mb: Annotated[int, Field(ge=1)] = 64
+
+
+class LandingSection(Section):
+    """[landing]: how long landed records stay as they came, and how long they stay at all."""
+
+    compact_after_days: Annotated[int, Field(ge=0)] = 7
+    keep_event_days: Annotated[int, Field(ge=30)] | None = None
+
+
+class ScheduleSection(Section):
+    """[schedule]: what `trialwise serve` does by itself, and how often."""
+
+    load_seconds: Annotated[int, Field(ge=1)] = 30
+    refresh_minutes: Annotated[int, Field(ge=1)] = 15
