@@ -146,3 +146,31 @@ def test_published_samples_are_taken(shared_data: Path) -> None:
         answer = collector.post("/v1/events", json.dumps(payload).encode(), content_type=media)
         assert (answer.status_code, answer.json()["accepted"]) == (200, count)
     assert len(lines) == 8
+
+
+def test_a_webhooks_sender_is_told_that_it_may_deliver() -> None:
+    collector = Collector(keys={"ingest": "tw_i_key"})
+    asked = {"webhook_request_origin": "eventemitter.example.com", "webhook_request_rate": "120"}
+    answer = collector.ask("OPTIONS", "/v1/events", **asked)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["webhook-allowed-origin"] == "eventemitter.example.com"
+    assert answer.headers["webhook-allowed-rate"] == "*"
+    assert "POST" in answer.headers["allow"]
+    assert answer.headers["access-control-allow-origin"] == "*"
+    sent = collector.post("/v1/events", EVENT, content_type=STRUCTURED, **asked)
+    assert sent.status_code == 401, "the handshake is no key"
+
+
+@pytest.mark.parametrize("origin", [None, "", "a b", "x.example,y.example", "<script>", "-x.example", "x" * 300])
+def test_nobody_is_told_so_who_does_not_ask_by_a_name(origin: str | None) -> None:
+    asked = {} if origin is None else {"webhook_request_origin": origin}
+    answer = Collector().ask("OPTIONS", "/v1/events", **asked)
+    assert answer.status_code == 204
+    assert not [name for name in answer.headers if name.startswith("webhook")]
+
+
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
+def test_only_the_door_of_cloudevents_agrees(path: str) -> None:
+    answer = Collector().ask("OPTIONS", path, webhook_request_origin="eventemitter.example.com")
+    assert answer.status_code == 204
+    assert "webhook-allowed-origin" not in answer.headers

@@ -121,7 +121,8 @@ class _Collector:
         if method in route.methods:
             return await route.handler(call)
         if method == "OPTIONS" and route.is_ingest:
-            return Answer.of(204, b"", headers=preflight(call.headers))
+            consent = cloudevents.consent(call.headers) if route.name == "/v1/events" else []
+            return Answer.of(200 if consent else 204, b"", headers=[*preflight(call.headers), *consent])
         allowed = ", ".join((*route.methods, *(("OPTIONS",) if route.is_ingest else ())))
         if not allowed:
             raise Refusal(404, "not_found", "there is nothing at this path; /openapi.json lists what there is")

@@ -27,8 +27,21 @@ REQUIRED = ("specversion", "id", "source", "type")
 _PREFIX = b"ce-"
 _ATTRIBUTE = re.compile(r"[a-z0-9]+")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_SENDER = re.compile(rb"[A-Za-z0-9_*](?:[A-Za-z0-9_.*-]{0,252})")  # a DNS expression
 _CHARSET = re.compile(rb"charset\s*=\s*\"?([a-z0-9_-]+)")
 _CHARSETS = {b"": "utf-8", b"utf-8": "utf-8", b"us-ascii": "ascii", b"iso-8859-1": "latin-1", b"utf-16": "utf-16"}
+
+
+def consent(headers: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """The headers by which a webhook's sender learns that it may deliver here, at any rate; none unless it asks.
+
+    The handshake of "HTTP 1.1 Web Hooks for Event Delivery" protects the sender from being pointed at those who expect
+    nothing. It is no authorization: each delivery needs a key all the same, and too many of them are told so by 429.
+    """
+    origin = headers.get(b"webhook-request-origin", b"").strip()
+    if not _SENDER.fullmatch(origin):
+        return []
+    return [(b"webhook-allowed-origin", origin), (b"webhook-allowed-rate", b"*"), (b"allow", b"POST, OPTIONS")]
 
 
 def is_binary(headers: dict[bytes, bytes]) -> bool:

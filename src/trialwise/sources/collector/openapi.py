@@ -127,7 +127,15 @@ def _events(limits: Limits) -> _Doc:
         "object a line or a form; or CloudEvents 1.x, structured, batched, or binary with ce- headers. At most "
         f"{limits.calls:,} records of {limits.event:,} bytes in {limits.events:,} bytes."
     )
-    return _ingest("Flat events and CloudEvents", told, media, "Counted")
+    doc = _ingest("Flat events and CloudEvents", told, media, "Counted")
+    doc["options"]["summary"] = "CORS preflight, and the handshake of CloudEvents' webhooks"
+    doc["options"]["responses"]["200"] = {
+        "description": "To a request with WebHook-Request-Origin: that sender may deliver events here.",
+        "headers": {
+            name: {"schema": {"type": "string"}} for name in ("WebHook-Allowed-Origin", "WebHook-Allowed-Rate", "Allow")
+        },
+    }
+    return doc
 
 
 def _ingest(summary: str, text: str, media: dict[str, _Doc], taken: str) -> _Doc:
