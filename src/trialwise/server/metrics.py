@@ -110,14 +110,25 @@ class _Owned(Collector):
 
 def _loads(state: State) -> Iterator[Metric]:
     loaded = state.loaded
-    yield _counter("loaded_records", "Records loaded into the raw tables.", loaded.loaded)
-    yield _counter("duplicate_records", "Records that had been there before.", loaded.duplicate)
+    yield _counter("loaded_records", "Records loaded into the raw tables since the server started.", loaded.loaded)
+    yield _counter(
+        "duplicate_records", "Records of these loads that had been there before and were left out.", loaded.duplicate
+    )
     family = CounterMetricFamily(
-        "trialwise_quarantined_records", "Records in quarantine, by reason.", labels=["reason"]
+        "trialwise_quarantined_records",
+        "Records these loads refused, by reason, whatever became of them since; 'trialwise quarantine list' has those "
+        "that wait.",
+        labels=["reason"],
     )
     for reason, count in sorted(loaded.reasons.items()):
         family.add_metric([reason], count)
     yield family
+    yield _counter(
+        "refilled_records",
+        "Records read again since the server started because the store was filled anew from landing; the others count "
+        "without them.",
+        state.refilled,
+    )
 
 
 def _work(state: State, now: datetime) -> Iterator[Metric]:

@@ -163,7 +163,7 @@ class _Teller:
         with self._mutex:
             told = self._state.ran(name, now, seconds, failed=error is not None)
             if isinstance(loaded, LoadReport):
-                told = replace(told, loaded=told.loaded + loaded)
+                told = told.with_load(loaded)
             if error is None and name in ("load", "refresh"):
                 told = replace(told, loaded_at=now)
             self._state = self._seen(told)

@@ -70,7 +70,8 @@ class Work:
 class State:
     """The owner and its workspace, as of the last piece of work. Instants are UTC without zone.
 
-    loaded      all loads since the server started, together
+    loaded      all loads since the server started, together, without those that filled the store anew
+    refilled    records read again by those that did, with the few that had just come
     recoveries  how often the store was damaged and filled again, ever
     stripe_gaps, stripe_gap   how many times events of Stripe may be missing, and for how many seconds altogether
     """
@@ -79,6 +80,7 @@ class State:
     started_at: datetime | None = None
     work: Mapping[str, Work] = field(default_factory=dict)
     loaded: LoadReport = field(default_factory=LoadReport)
+    refilled: int = 0
     restarts: int = 0
     loaded_at: datetime | None = None
     published_at: datetime | None = None
@@ -91,6 +93,12 @@ class State:
     def ran(self, name: str, at: datetime, seconds: float, *, failed: bool) -> State:
         """After a piece of work."""
         return replace(self, work={**self.work, name: self.work.get(name, Work()).ran(at, seconds, failed)})
+
+    def with_load(self, report: LoadReport) -> State:
+        """After a load. One that fills the store anew brings records that were counted when they came."""
+        if report.rebuilt is not None:
+            return replace(self, refilled=self.refilled + report.received)
+        return replace(self, loaded=self.loaded + report)
 
     def left_out(self, name: str, at: datetime) -> State:
         """After a run of a job that was left out."""
