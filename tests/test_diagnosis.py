@@ -20,6 +20,8 @@ from trialwise.delivery.generation import Generation
 from trialwise.diagnosis import FREE_BYTES, Finding, diagnose
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.errors import DiskFull, StoreError, StoreLocked
+from trialwise.landing import manifest
+from trialwise.landing.manifest import Import, Segment
 from trialwise.store import Store
 from trialwise.workspace import Workspace
 
@@ -195,6 +197,17 @@ def test_records_no_load_will_ever_take_are_a_warning(store: Engine, tmp_path: P
     assert found.level == "warning"
     assert found.found.startswith("2 files hold records that are in no load")
     assert "000001-000003.parquet, 000007.ndjson" in found.found
+
+
+def test_segments_taken_into_the_manifest_again_are_noted(store: Engine, tmp_path: Path) -> None:
+    parts = (Segment(3, 10, 0, 100), Segment(4, 10, 0, 100))
+    (tmp_path / "landing").mkdir()
+    manifest.append(tmp_path / "landing", Import(1, "events", "auto", "f", "", NOW, parts, is_adopted=True))
+    found = _found(store, tmp_path)["landing manifest"]
+    assert (found.level, found.found) == (
+        "note",
+        "it had forgotten 2 segments and took them in again: 000003.ndjson, 000004.ndjson",
+    )
 
 
 def test_a_disk_without_room_for_a_second_copy(store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from trialwise.clock import utc_now
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import StoreLocked
 from trialwise.intake import Fetched, Pulled, Watched
-from trialwise.landing import quarantine, seal
+from trialwise.landing import quarantine
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.pipeline import Progress, load_landed, owning
@@ -133,9 +133,10 @@ def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None)
 
 def has_landed(workspace: Workspace) -> bool:
     """Whether anything waits to be loaded; needs no store."""
-    manifest = Landing(workspace.landing).manifest()
+    landing = Landing(workspace.landing)
+    manifest = landing.manifest()
     loaded = manifest.loads[-1].last_segment if manifest.loads else 0
-    return manifest.last_segment > loaded or seal.waiting(workspace.landing)
+    return manifest.last_segment > loaded or landing.has_waiting()
 
 
 def open_files(

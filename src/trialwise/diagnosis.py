@@ -13,6 +13,7 @@ from trialwise.clock import utc_now
 from trialwise.config import Config
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import DiskFull, StoreError
+from trialwise.landing.adopt import left_out
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.sources.stripe.state import read_state
@@ -292,8 +293,16 @@ def _unnamed(data: Path) -> Iterator[Finding]:
     """Files of landing that its manifest does not name: what a manifest from a backup has forgotten."""
     landing = Landing(data / "landing")
     known = landing.manifest()
-    named = {landing.path(segment.number).name for entry in known.imports for segment in entry.segments}
-    files = [path for path in landing.folder.glob("[0-9]*.ndjson") if path.name not in named]
+    adopted = [segment.name for entry in known.imports if entry.is_adopted for segment in entry.segments]
+    if adopted:
+        yield Finding(
+            "note",
+            "landing manifest",
+            f"it had forgotten {len(adopted)} segments and took them in again: "
+            f"{', '.join(adopted[:SHOWN])}{' ...' if len(adopted) > SHOWN else ''}",
+            "Nothing was lost. Back up and restore the landing folder as a whole.",
+        )
+    files = left_out(known, landing.folder)
     files += [path for path in landing.compacted.glob("*.parquet") if path.name not in set(known.holders.values())]
     old = sorted(path.name for path in files if time.time() - path.stat().st_mtime > UNNAMED_SECONDS)
     if old:

@@ -14,7 +14,6 @@ from tests.landing.kit import NOW, STRIPE, Kit, arrival, call, envelope
 from tests.landing.test_compact import LATER, contents, files, run
 
 from trialwise.engines.duckdb import connect
-from trialwise.landing import compact as compaction
 from trialwise.landing import frames, quarantine
 from trialwise.landing import rescue as rescuing
 from trialwise.landing.rescue import FOOTER, Rescue
@@ -37,11 +36,15 @@ def compacted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     kit.take(*(call(messageId=f"a{n}", event=f"A {n % 7}", userId=f"u{n * 7919 % 1000}") for n in range(3000)))
     kit.take(*(call(messageId=f"b{n}", event="B", properties={"n": n * n}) for n in range(2499)), call(userId="null"))
     kit.receive(arrival(*(envelope(f"evt_{n}") for n in range(200))), channel=STRIPE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compaction, "GROUP_BYTES", 1)
-        run(kit)
+    run(kit)
     assert files(kit) == ["000001-000003.parquet"]
-    assert _groups(_file(kit.folder)) == [2048, 952 + 2048, 452 + 200]
+    path = _file(kit.folder)
+    engine = connect(threads=1)  # several would cut the groups as they happen to come
+    engine.execute(f"CREATE TABLE t AS FROM '{path}'")
+    engine.write_parquet("t", path, rows_per_group=GROUP)
+    engine.close()
+    rescuing.keep_footer(path)
+    assert _groups(path) == [2048, 2048, 1604]
     kit.engine.close()
     return kit.folder
 
@@ -163,17 +166,17 @@ def test_mutations_of_compacted_files(
 def test_the_other_row_groups_of_a_damaged_file_load(
     compacted: Path, whole: Counter[tuple[Any, ...]], tmp_path: Path
 ) -> None:
-    """Rows 2049 to 5048 are the last 952 records of the first segment and the first 2,048 of the second."""
+    """Rows 2049 to 4096 are the last 952 records of the first segment and the first 1,096 of the second."""
     kit = _copy(compacted, tmp_path)
     path = _file(tmp_path)
     [(start, size)] = [(at, size) for group, name, at, size in _chunks(path) if (group, name) == (1, "raw")]
     data = path.read_bytes()
     path.write_bytes(data[:start] + bytes(size) + data[start + size :])
-    assert _check(kit, whole, "") == {"damaged": 3000, "placeholder_id": 1}
+    assert _check(kit, whole, "") == {"damaged": 2048, "placeholder_id": 1}
     told = "SELECT segment, file, detail, count(*), count(raw) FROM raw.quarantine GROUP BY ALL ORDER BY ALL"
     assert kit.rows(told) == [
-        (1, "file1.ndjson", "rows 2049 to 5048 of 000001-000003.parquet cannot be read", 952, 0),
-        (2, "file2.ndjson", "rows 2049 to 5048 of 000001-000003.parquet cannot be read", 2048, 0),
+        (1, "file1.ndjson", "rows 2049 to 4096 of 000001-000003.parquet cannot be read", 952, 0),
+        (2, "file2.ndjson", "rows 2049 to 4096 of 000001-000003.parquet cannot be read", 1096, 0),
         (2, "file2.ndjson", "user null", 1, 1),
     ]  # fmt: skip
     kit.engine.close()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from trialwise.engines.duckdb import Engine, EngineError, cause_of, connect
 from trialwise.errors import DiskFull, StoreError
-from trialwise.landing import durable
+from trialwise.landing import adopt, durable
 from trialwise.landing.folder import Landing
 from trialwise.landing.frames import reading
 from trialwise.landing.manifest import Compacted, Manifest, Segment
@@ -127,6 +127,7 @@ def _remove_unneeded(landing: Landing) -> None:
         number = int(path.stem) if path.stem.isdigit() else 0
         if number in known.dropped or known.holders.get(number) in there & needed:
             path.unlink()
+            adopt.beside(landing.folder, number).unlink(missing_ok=True)
     durable.sync_folder(landing.compacted)
     durable.sync_folder(landing.folder)
 
@@ -202,6 +203,7 @@ def _keep(
     landing.note(entry)
     for number in entry.segments:
         landing.path(number).unlink(missing_ok=True)
+        adopt.beside(landing.folder, number).unlink(missing_ok=True)
     durable.sync_folder(landing.folder)
     return entry
 

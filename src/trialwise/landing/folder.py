@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from trialwise.errors import DiskFull, InputError, StoreError
-from trialwise.landing import durable, manifest, seal
+from trialwise.landing import adopt, durable, manifest, seal
 from trialwise.landing.frame import Piece, frame, stamp
 from trialwise.landing.live import stem_of
 from trialwise.landing.manifest import Compacted, Dropped, Import, LoadRange, Manifest, Segment
@@ -156,7 +156,7 @@ class Landing:
         What was acknowledged before the call is in a segment after it. `landed_at` (UTC, no zone) stamps the imports,
         one for each channel. Raises StoreError when the disk fails: then nothing is lost, and the next call goes on.
         """
-        if not seal.waiting(self.folder):
+        if not self.has_waiting():
             return ()
         with self._turn(), self._saying_what_failed():
             sealed = []
@@ -183,6 +183,10 @@ class Landing:
             durable.sync_folder(self.folder)
         return tuple(sealed)
 
+    def has_waiting(self) -> bool:
+        """Whether the next `seal` has anything to do: journals, or segments the manifest has forgotten."""
+        return seal.waiting(self.folder) or bool(adopt.forgotten(self.folder))
+
     def note(self, entry: Compacted | Dropped) -> None:
         """Write down that segments were compacted, or dropped: from then on they are. Raises StoreError."""
         with self._turn(), self._saying_what_failed():
@@ -201,7 +205,10 @@ class Landing:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Be the only one who numbers segments; what the one before left half done is finished first."""
+        """Be the only one who numbers segments; what the one before left half done is finished first.
+
+        Segments that the manifest has forgotten are named in it again before anything gets a number behind them.
+        """
         with self._saying_what_failed():
             durable.make_folder(self.folder)
             descriptor = os.open(self.folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -209,6 +216,7 @@ class Landing:
             with self._saying_what_failed():
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 self._recover()
+                adopt.adopt(self.folder)
             yield
         finally:
             os.close(descriptor)
@@ -226,6 +234,7 @@ class Landing:
             if known.import_of(int(path.name.partition(".")[0])) is not None and not final.exists():
                 path.rename(final)
             else:
+                adopt.beside(self.folder, int(final.stem)).unlink(missing_ok=True)
                 path.unlink()
         for path in journals:
             if (segment := known.sealed(stem_of(path))) is not None:
@@ -242,6 +251,7 @@ class Landing:
     def _commit(self, entry: Import) -> None:
         """Name the segments in the manifest, which makes them landed, then give them their names."""
         with self._saying_what_failed():
+            adopt.keep(self.folder, entry)
             manifest.append(self.folder, entry)
             for segment in entry.segments:
                 path = self.path(segment.number)

@@ -99,6 +99,12 @@ def channel_of(path: Path) -> Channel | None:
     return None
 
 
+def channel_in(line: bytes) -> Channel | None:
+    """What a first line says, when it is one as it is written."""
+    channel = _channel(line)
+    return channel if channel is not None and channel.line == line else None
+
+
 def is_header(line: bytes) -> bool:
     """Whether the first line of a segment is no record; one that is damaged is still none."""
     return b'"crc":"' not in line
@@ -118,5 +124,5 @@ def _channel(line: bytes) -> Channel | None:
     try:
         values: dict[str, Any] = json.loads(line)["channel"]
         return Channel(values["source"], values["format"], values["name"], values["mapping"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

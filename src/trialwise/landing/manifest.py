@@ -48,7 +48,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One file landed, one channel's journals sealed, or records landed again from quarantine, with the segments."""
+    """One file landed, one channel's journals sealed, or records landed again from quarantine, with the segments.
+
+    is_adopted: the manifest had forgotten it, and took its segments in anew.
+    """
 
     number: int
     source: str
@@ -59,6 +62,7 @@ class Import:
     segments: tuple[Segment, ...]
     mapping: Mapping[str, str] = field(default_factory=dict)
     retries: tuple[str, ...] = ()
+    is_adopted: bool = False
 
     @property
     def records(self) -> int:
@@ -247,13 +251,23 @@ def _further(before: _Reading, found: os.stat_result, path: Path, stream: Binary
     return _Reading(found.st_ino, found.st_mtime_ns, end, number, last, said)
 
 
+def line_of(entry: Entry) -> bytes:
+    """An entry as a line with its checksum and line feed."""
+    text = json.dumps(_entry(entry), ensure_ascii=False, separators=(",", ":"))
+    return f'{{"crc":"{checksum(text.encode())}","entry":{text}}}\n'.encode()
+
+
+def import_in(path: Path) -> Import:
+    """The import that a file with one such line describes; raises StoreError, FileNotFoundError, KeyError."""
+    return _import(_parse(path, 1, path.read_bytes())["import"])
+
+
 def append(folder: Path, entry: Entry) -> None:
     """Add one line and wait until it is on disk; an unfinished last line is cut off first.
 
     When this raises (OSError) the line is taken back.
     """
-    text = json.dumps(_entry(entry), ensure_ascii=False, separators=(",", ":"))
-    line = f'{{"crc":"{checksum(text.encode())}","entry":{text}}}\n'.encode()
+    line = line_of(entry)
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         size = os.fstat(descriptor).st_size
@@ -336,6 +350,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
                 for s in entry.segments
             ],
         }
+        | ({"adopted": True} if entry.is_adopted else {})
     }
 
 
@@ -360,6 +375,7 @@ def _import(data: dict[str, Any]) -> Import:
         ),
         data["mapping"] or _UNMAPPED,
         tuple(data["retries"]),
+        data.get("adopted", False),
     )  # fmt: skip
 
 
