@@ -32,6 +32,7 @@ COUNTED: Mapping[str, str] = {
     "records": "Records acknowledged: on disk when the client read 2xx.",
     "received_bytes": "Bytes of bodies that were taken, decompressed.",
     "refused": "Requests answered 4xx or 5xx, by reason.",
+    "webhooks_asked": "Webhook calls, rightly signed, by which a provider only asks whether anyone is there.",
     "webhooks_refused": "Webhook calls whose signature was not good.",
 }
 

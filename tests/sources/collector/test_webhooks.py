@@ -53,6 +53,14 @@ def test_a_refused_call_leaves_a_counter_and_nothing_else(caplog: pytest.LogCapt
     assert [record for record in caplog.records if record.name.startswith("trialwise")] == []
 
 
+def test_a_call_that_only_asks_is_counted() -> None:
+    collector = Collector()
+    answer = collector.post("/webhooks/hook", b"", x_sign="new")
+    assert (answer.status_code, answer.json()) == (200, {"success": True, "accepted": 0})
+    assert collector.sink.landed == []
+    assert collector.counts[("webhooks_asked", "hook")] == 1
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_providers_may_ask_whether_anyone_is_there(method: str) -> None:
     collector = Collector()

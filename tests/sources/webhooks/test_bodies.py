@@ -27,8 +27,15 @@ def test_what_is_no_array_is_one_record_for_the_loader_to_judge(body: bytes) -> 
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"[]", b" [ ] "])
-def test_nothing_is_no_record(body: bytes) -> None:
-    assert pieces_of_json(body) == []
+def test_nothing_is_kept_as_a_refused_record(body: bytes) -> None:
+    [piece] = pieces_of_json(body)
+    assert (piece.data, piece.reason) == (body, "unknown_shape")
+
+
+@pytest.mark.parametrize("body", [b"", b"&"])
+def test_a_form_without_fields_is_kept_as_a_refused_record(body: bytes) -> None:
+    [piece] = pieces_of_form(body)
+    assert (piece.data, piece.reason) == (body, "unknown_shape")
 
 
 def test_a_form_is_unfolded() -> None:

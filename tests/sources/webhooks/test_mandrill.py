@@ -54,6 +54,12 @@ def test_head_is_answered_before_there_is_a_key() -> None:
     assert DOOR.pieces(request) == []
 
 
+@pytest.mark.parametrize("events", [b"", b"{}", b"null"])
+def test_only_an_empty_list_is_a_question(events: bytes) -> None:
+    assert len(DOOR.pieces(mandrill("k", events, NOW))) == 1
+    assert DOOR.pieces(mandrill("k", b" [ ] ", NOW)) == []
+
+
 def test_a_form_without_events_is_refused_by_record() -> None:
     [piece] = DOOR.pieces(post("mandrill", b"other=1", {}))
     assert (piece.reason, piece.data) == ("unknown_shape", b"other=1")

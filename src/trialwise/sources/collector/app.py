@@ -218,7 +218,9 @@ class _Collector:
             except Refused as refused:
                 self._doors.count("webhooks_refused", {"provider": provider, "reason": refused.reason}, 1)
                 raise Refusal(refused.status, "refused", f"not taken: {refused.reason}") from None
-            if pieces:
+            if not pieces:
+                self._doors.count("webhooks_asked", {"provider": provider}, 1)
+            else:
                 await self._durable.put(webhook.source, webhook.format, f"webhook {provider}", received_at, pieces)
             self._doors.count("records", {"route": name, "format": webhook.format}, len(pieces))
             self._doors.count("received_bytes", {"route": name}, len(body))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ _EVENTS = {
     "spam": mail.COMPLAINED,
     "unsub": mail.UNSUBSCRIBED,
 }
+_ASKS = re.compile(rb"\s*\[\s*\]\s*")
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,14 @@ class Mandrill:
         check_hmac(signature, signed.encode("utf-8", "surrogateescape"), secrets, "sha1")
 
     def pieces(self, request: Request) -> list[Piece]:
-        """One piece per event of the field `mandrill_events`."""
+        """One piece per event of the field `mandrill_events`; an empty list asks whether the URL is there."""
         if request.method == "HEAD":
             return []
         found = [value for name, value in form_fields(request.body) if name == "mandrill_events"]
         if not found:
             return [Piece(1, 0, request.body, None, "unknown_shape", "no field mandrill_events")]
-        return [piece for value in found for piece in pieces_of_json(value.encode("utf-8", "surrogateescape"))]
+        lists = [value.encode("utf-8", "surrogateescape") for value in found]
+        return [piece for value in lists if not _ASKS.fullmatch(value) for piece in pieces_of_json(value)]
 
 
 def translate(raw: str, _envelope: str | None) -> Call:
