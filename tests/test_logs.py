@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import json
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
+import stripe
 import structlog
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 from trialwise import logs
 
@@ -113,3 +119,68 @@ def test_lines_for_scripts_stand_alone() -> None:
     stream = io.StringIO()
     logs.say("listening on http://127.0.0.1:8484", stream)
     assert stream.getvalue() == "listening on http://127.0.0.1:8484\n"
+
+
+def failing_calls() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Calls of the libraries that are handed secrets, each of which fails."""
+    nowhere, request = "http://127.0.0.1:9", httpx.Request
+    for url in (
+        httpx.URL(nowhere, params={"key": HTTP}),
+        httpx.URL(f"{nowhere}/?key={quote(HTTP, safe='')}"),
+        httpx.URL(f"{nowhere}/{quote(HTTP, safe='')}/events"),
+        httpx.URL(nowhere, username=HTTP, password=WEBHOOK),
+    ):
+        yield "httpx status", lambda url=url: httpx.Response(500, request=request("GET", url)).raise_for_status()
+        yield "httpx connect", lambda url=url: httpx.get(url, timeout=1)
+        yield "httpx scheme", lambda url=url: httpx.get(url.copy_with(scheme="ftp"))
+    yield "httpx header", lambda: httpx.get(nowhere, headers={"x-key": f"{HTTP}\n"})
+    yield "httpx header text", lambda: httpx.get(nowhere, headers={"x-key": f"{HTTP}\ud800"})
+    yield "httpx url", lambda: httpx.URL(f"http://{HTTP}\x00")
+    for key in (CANARIES["stripe"], f"{CANARIES['stripe']} {WEBHOOK}\n"):
+        api = stripe.StripeClient(key, base_addresses={"api": nowhere}, max_network_retries=0).v1
+        yield "stripe", api.customers.list
+    yield "stripe signature", lambda: stripe.Webhook.construct_event("{}", "t=1,v1=a", CANARIES["signing"])
+    yield "stripe header", lambda: stripe.Webhook.construct_event("{}", CANARIES["signing"], WEBHOOK)
+    yield "cryptography der", lambda: load_der_public_key(WEBHOOK.encode())
+    yield "cryptography pem", lambda: load_pem_public_key(WEBHOOK.encode())
+    yield "base64", lambda: base64.b64decode(HTTP, validate=True)
+    yield "ascii", lambda: HTTP.encode("ascii")
+    yield "number", lambda: int(HTTP)
+    yield "key", lambda: {}[HTTP]
+    yield "json", lambda: fail(json.dumps(json.dumps({"k": HTTP})))
+    yield "bytes", lambda: fail({"authorization": HTTP.encode()})
+    yield "markup", lambda: fail(html.escape(HTTP))
+    for told in (HTTP, f"{HTTP}:", f":{HTTP}"):
+        yield "basic", lambda told=told: fail(base64.b64encode(told.encode()).decode())
+    yield "group", lambda: fail_together(ValueError(quote(HTTP)), KeyError(HTTP))
+
+
+def fail(what: object) -> None:
+    raise ValueError(what)
+
+
+def fail_together(*errors: Exception) -> None:
+    try:
+        fail(HTTP)
+    except ValueError as error:
+        error.add_note(repr(HTTP))
+        raise ExceptionGroup("several", errors) from error
+
+
+def test_exceptions_of_libraries_show_no_secret_however_they_spell_it(logged: io.StringIO) -> None:
+    calls = list(failing_calls())
+    for name, call in calls:
+        before = logged.tell()
+        try:
+            call()
+        except Exception as error:
+            structlog.get_logger("trialwise.x").exception("failed", work=name, error=error)
+            logging.getLogger("library").exception("failed: %r, %s", error, error)
+        else:
+            raise AssertionError(f"{name} did not fail")
+        written = logged.getvalue()[before:]
+        assert MARK not in written, name
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            for told in (HTTP, f"{HTTP}:", f":{HTTP}"):
+                assert encode(told.encode()).decode().rstrip("=") not in written, name
+    assert len(lines(logged)) == 2 * len(calls)

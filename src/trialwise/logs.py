@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import logging
 import re
 import sys
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TextIO
@@ -23,6 +27,7 @@ _PATTERNS = (
     r"whsec_[A-Za-z0-9+/=_-]{8,}",  # secrets of webhooks
     r"(?i:(?:bearer|basic)\s+)[A-Za-z0-9+/=._~-]{8,}",  # the Authorization header
 )
+_KEPT_IN_QUERIES, _KEPT_IN_USERS = "!$'()*,/:;?@", "!$&'()*+,;="  # what httpx leaves unescaped there
 _SECRET_NAMES = re.compile(
     r"authorization|cookie|signature|secret|password|passwd|token|api[-_]?key|write[-_]?key|stripe_key", re.IGNORECASE
 )
@@ -32,7 +37,8 @@ class Redactor:
     """Takes secrets out of whatever is to be logged: known values, things that look like keys, and telling names."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= SHORTEST_SECRET}, key=len, reverse=True)
+        ways = {way for secret in secrets for way in _ways_to_write(secret)}
+        known = sorted((way for way in ways if len(way) >= SHORTEST_SECRET), key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, known), *_PATTERNS]))
 
     def __call__(self, _logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -58,6 +64,24 @@ class Redactor:
         if value is None or isinstance(value, bool | int | float):
             return value
         return self.text(str(value))
+
+
+def _ways_to_write(secret: str) -> set[str]:
+    """How messages of libraries spell a value: as it is, in a URL, in base64, in markup, quoted by repr or JSON."""
+    found = {secret, html.escape(secret), urllib.parse.quote_plus(secret)}
+    found |= {urllib.parse.quote(secret, safe=safe) for safe in ("", "/", _KEPT_IN_QUERIES, _KEPT_IN_USERS)}
+    for told in (secret, f"{secret}:", f":{secret}"):  # Basic authentication, where it is one half
+        raw = told.encode("utf-8", "surrogatepass")
+        found |= {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    for _ in range(3):  # a quoted text is quoted again where it stands in another one, and that in a third
+        found |= {way for text in found for way in _quoted(text)}
+    return found
+
+
+def _quoted(text: str) -> set[str]:
+    raw = repr(text.encode("utf-8", "surrogatepass"))[2:-1]
+    plain = {repr(text)[1:-1], ascii(text)[1:-1], raw}
+    return plain | {json.dumps(text, ensure_ascii=either)[1:-1] for either in (True, False)}
 
 
 def configure(secrets: Iterable[str] = (), stream: TextIO | None = None, **always: Any) -> None:
