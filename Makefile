@@ -17,7 +17,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-clients: ## install the official Node client that tests/clients drives (needs npm)
+clients: ## install the official Node and browser clients that tests/clients drives (needs npm)
 	npm ci --prefix tests/clients/node --no-audit --no-fund --loglevel=error
 
 demo: setup ## a fictional company, imported, refreshed and shown, in ./demo
