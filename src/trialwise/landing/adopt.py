@@ -83,7 +83,7 @@ def adopt(folder: Path) -> list[Import]:
 
 def left_out(known: Manifest, folder: Path) -> list[Path]:
     """Segments that the manifest does not name and nothing takes into it: nobody knows how to read them."""
-    named = {segment.number for entry in known.imports for segment in entry.segments}
+    named = {number for number, _ in known.segments()}
     return [folder / f"{number:06d}{_SUFFIX}" for number in numbered(folder) if number not in named]
 
 

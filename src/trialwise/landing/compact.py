@@ -141,15 +141,15 @@ def _numbers(name: str) -> range:
 def _due(landing: Landing, landed_before: datetime) -> list[Segment]:
     """Segments to compact, the oldest first."""
     known = landing.manifest()
-    return [
-        segment
-        for entry in known.imports
-        if entry.landed_at < landed_before
-        for segment in known.kept(entry)
-        if segment.number <= known.last_loaded
-        and segment.number not in known.holders
-        and landing.path(segment.number).exists()
-    ]
+    loaded = [number for number, _ in known.segments() if number <= known.last_loaded]
+    due = []
+    for number in loaded:
+        if number in known.holders or number in known.dropped or not landing.path(number).exists():
+            continue
+        entry = known.import_of(number)
+        if entry is not None and entry.landed_at < landed_before:
+            due += [segment for segment in entry.segments if segment.number == number]
+    return due
 
 
 def _batches(segments: Iterable[Segment]) -> Iterable[list[Segment]]:
@@ -209,12 +209,12 @@ def _keep(
 
 
 def _records(known: Manifest, numbers: Iterable[int]) -> dict[int, int]:
-    wanted = set(numbers)
     return {
         segment.number: segment.records
-        for entry in known.imports
+        for number in numbers
+        if (entry := known.import_of(number)) is not None
         for segment in entry.segments
-        if segment.number in wanted
+        if segment.number == number
     }
 
 

@@ -93,7 +93,7 @@ class Landing:
         with self._turn():
             known = self.manifest()
             entry = Import(0, source.source, source.format, source.name, digest, landed_at, (), dict(source.mapping))
-            for earlier in known.imports:
+            for earlier in known.files():
                 if earlier.sha256 == digest and earlier.identity == entry.identity and not earlier.retries:
                     return _repeat(entry, earlier)
             segments = self._write(source.pieces(watch), self._free_number(known))
@@ -125,7 +125,7 @@ class Landing:
         """
         with self._turn():
             known = self.manifest()
-            for earlier in known.imports:
+            for earlier in known.files():
                 if quarantine_id in earlier.retries:
                     raise InputError(
                         f"{quarantine_id} was retried at {earlier.landed_at.isoformat()}Z",
@@ -200,7 +200,7 @@ class Landing:
     def note_load(self, taken: LoadRange) -> None:
         """Write down what a committed load took; noting it twice changes nothing."""
         with self._turn():
-            if all(known.load_id != taken.load_id for known in self.manifest().loads):
+            if not self.manifest().has_noted(taken.load_id):
                 manifest.append(self.folder, taken)
 
     @contextmanager

@@ -85,8 +85,7 @@ def _reason_to_rebuild(stored: Sequence[tuple[Any, ...]], manifest: Manifest, sh
             f"the store has loaded segment {stored[-1][2]}, landing ends with {manifest.last_segment}",
             "They do not belong together: restore both from one backup.",
         )
-    if any((row[0], row[1], row[2]) != (known.load_id, known.first_segment, known.last_segment)
-           for row, known in zip(stored, manifest.loads, strict=False)):  # fmt: skip
+    if any(row[:3] != known for row, known in zip(stored, manifest.ranges(), strict=False)):
         return "the store's loads are not those of landing"
     if len(stored) < len(manifest.loads):
         return f"the store has {len(stored)} of {len(manifest.loads)} loads"

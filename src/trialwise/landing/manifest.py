@@ -5,25 +5,31 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from hashlib import md5
 from pathlib import Path
 from sys import intern
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import orjson
 
 from trialwise.errors import StoreError
-from trialwise.landing import durable
+from trialwise.landing import durable, index
 from trialwise.landing.frame import checksum
+from trialwise.landing.index import Columns, Joined, Lines, Made, numbers, ranges
 
 NAME = "manifest.ndjson"
 _BODY = len('{"crc":"0123456789abcdef","entry":')
 _BUFFER_BYTES = 256 << 10
+_FOLD_LINES = 4096  # read one by one before they become columns
+_EPOCH = datetime.fromtimestamp(0, UTC).replace(tzinfo=None)
+_MICROSECOND = timedelta(microseconds=1)
+Said = TypeVar("Said")
 _UNMAPPED: Mapping[str, str] = MappingProxyType({})
 
 
@@ -111,14 +117,16 @@ Entry = Import | LoadRange | Compacted | Dropped
 class Manifest:
     """Everything the file says; `ends` is the newest segment's number as of each import.
 
-    holders: segment -> the Parquet file that holds it; dropped: segments that are gone for good.
+    holders: segment -> the Parquet file that holds it; dropped: segments that are gone for good; columns: what is kept
+    compactly of the first of them. Going through all imports of a long time reads every line: ask for some.
     """
 
-    imports: tuple[Import, ...] = ()
-    loads: tuple[LoadRange, ...] = ()
-    ends: tuple[int, ...] = ()
+    imports: Sequence[Import] = ()
+    loads: Sequence[LoadRange] = ()
+    ends: Sequence[int] = ()
     holders: Mapping[int, str] = field(default_factory=dict)
     dropped: frozenset[int] = frozenset()
+    columns: Columns = field(default_factory=Columns, compare=False, repr=False)
 
     @property
     def last_segment(self) -> int:
@@ -128,7 +136,7 @@ class Manifest:
     @cached_property
     def last_loaded(self) -> int:
         """Number of the newest segment that a load took, 0 before the first."""
-        return max((load.last_segment for load in self.loads), default=0)
+        return max([*self.columns.lasts[-1:], *(load.last_segment for load in _new(self.loads))], default=0)
 
     @cached_property
     def drops(self) -> str:
@@ -155,22 +163,64 @@ class Manifest:
 
     def import_of(self, segment: int) -> Import | None:
         """The import a segment belongs to."""
-        for entry in self.imports[bisect_left(self.ends, segment) :][:1]:
+        place = bisect_left(self.ends, segment)
+        for entry in self.imports[place : place + 1]:
             return entry if any(one.number == segment for one in entry.segments) else None
         return None
 
     def sealed(self, live: str) -> Segment | None:
         """The segment a journal became, by its name without endings."""
-        for entry in reversed(self.imports):
+        for entry in reversed(_new(self.imports)):
             for segment in entry.segments:
                 if segment.live == live:
                     return segment
-        return None
+        key = index.journal_key(live)
+        if key not in self.columns.journals:
+            return None
+        old = self.import_of(self.columns.numbers[self.columns.journals.index(key)])
+        return next((one for one in old.segments if one.live == live), None) if old is not None else None
+
+    def files(self) -> Iterator[Import]:
+        """The imports that are not of live journals: files, and records landed again."""
+        yield from (self.imports[place] for place in self.columns.files)
+        yield from (entry for entry in _new(self.imports) if _is_file(entry))
+
+    def segments(self) -> Iterator[tuple[int, int]]:
+        """(number, bytes) of every segment, in order."""
+        yield from zip(self.columns.numbers, self.columns.sizes, strict=True)
+        yield from ((segment.number, segment.bytes) for entry in _new(self.imports) for segment in entry.segments)
+
+    @cached_property
+    def lines_left(self) -> tuple[int, int]:
+        """(segments, bytes) that lie there as NDJSON: neither compacted nor dropped."""
+        sizes = [size for one, size in self.segments() if one not in self.holders and one not in self.dropped]
+        return len(sizes), sum(sizes)
+
+    def ranges(self) -> Iterator[tuple[int, int, int]]:
+        """(load, first segment, last segment) of every load, in order."""
+        yield from zip(self.columns.load_ids, self.columns.firsts, self.columns.lasts, strict=True)
+        yield from ((load.load_id, load.first_segment, load.last_segment) for load in _new(self.loads))
+
+    def has_noted(self, load_id: int) -> bool:
+        """Whether a load has been noted."""
+        return load_id in self.columns.load_ids or any(load.load_id == load_id for load in _new(self.loads))
+
+
+def _new(entries: Sequence[Said]) -> tuple[Said, ...]:
+    """Those that are not kept as columns."""
+    return entries.new if isinstance(entries, Joined) else tuple(entries)
+
+
+def _is_file(entry: Import) -> bool:
+    return not entry.segments or entry.segments[0].live is None
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """A manifest as far as its file was read: which file, how far, its last line there, and what it said."""
+    """A manifest as far as its file was read: which file, how far, its last line there, and what it said.
+
+    offsets: where the lines of those imports begin that are not kept as columns.
+    """
 
     inode: int
     changed: int
@@ -178,17 +228,21 @@ class _Reading:
     lines: int
     last: bytes
     said: Manifest
+    offsets: tuple[int, ...] = ()
 
 
 _NOTHING = _Reading(0, 0, 0, 0, b"", Manifest())
 _readings: dict[Path, _Reading] = {}
+_indexed: dict[Path, int] = {}
+"""How many bytes of a manifest the index file beside it covers, as far as this process knows."""
 
 
 def read(folder: Path) -> Manifest:
     """Read the manifest of a landing folder; an absent one is an empty one.
 
     A last line that was never finished is no line. A process reads every line once: afterwards only what was added,
-    as long as the file is the same one and has what it had. Raises StoreError when a finished line is damaged.
+    as long as the file is the same one and has what it had. What an index covers is not read before it is asked for.
+    Raises StoreError when a finished line is damaged.
     """
     path = folder / NAME
     try:
@@ -201,12 +255,14 @@ def read(folder: Path) -> Manifest:
         grown = found.st_size > before.end or found.st_mtime_ns == before.changed
         kept = os.pread(descriptor, len(before.last), before.end - len(before.last))
         if before.inode != found.st_ino or not grown or kept != before.last:
-            before = _NOTHING
+            before = _from_index(folder, descriptor, found)
         if before.end == found.st_size and before.lines:
             return before.said
         with os.fdopen(os.dup(descriptor), "rb", _BUFFER_BYTES) as stream:
             stream.seek(before.end)
             reading = _further(before, found, path, stream)
+        if len(_new(reading.said.imports)) + len(_new(reading.said.loads)) > _FOLD_LINES:
+            reading = _folded(reading, path, descriptor)
     finally:
         os.close(descriptor)
     _readings[path] = reading
@@ -219,6 +275,7 @@ def _further(before: _Reading, found: os.stat_result, path: Path, stream: Binary
     imports: list[Import] = []
     loads: list[LoadRange] = []
     ends: list[int] = []
+    offsets: list[int] = []
     holders: dict[int, str] = {}
     dropped: list[int] = []
     last_segment, end, number, last = said.last_segment, before.end, before.lines, before.last
@@ -226,14 +283,15 @@ def _further(before: _Reading, found: os.stat_result, path: Path, stream: Binary
         if not line.endswith(b"\n") or end + len(line) > found.st_size:
             break
         number += 1
-        entry = _parse(path, number, line)
+        entry = _parse(path, f"line {number}", line)
         if "load" in entry:
             loads.append(_load_range(entry["load"]))
         elif "compacted" in entry:
-            holders.update(dict.fromkeys(_numbers(entry["compacted"]["segments"]), entry["compacted"]["file"]))
+            holders.update(dict.fromkeys(numbers(entry["compacted"]["segments"]), entry["compacted"]["file"]))
         elif "dropped" in entry:
-            dropped += _numbers(entry["dropped"]["segments"])
+            dropped += numbers(entry["dropped"]["segments"])
         else:
+            offsets.append(end)
             imports.append(_import(entry["import"]))
             for segment in imports[-1].segments:
                 last_segment = max(last_segment, segment.number)
@@ -242,13 +300,92 @@ def _further(before: _Reading, found: os.stat_result, path: Path, stream: Binary
         last = line
     if number > before.lines:
         said = Manifest(
-            said.imports + tuple(imports),
-            said.loads + tuple(loads),
-            said.ends + tuple(ends),
+            _and(said.imports, imports),
+            _and(said.loads, loads),
+            _and(said.ends, ends),
             {**said.holders, **holders} if holders else said.holders,
             said.dropped | frozenset(dropped) if dropped else said.dropped,
+            said.columns,
         )
-    return _Reading(found.st_ino, found.st_mtime_ns, end, number, last, said)
+    return _Reading(found.st_ino, found.st_mtime_ns, end, number, last, said, (*before.offsets, *offsets))
+
+
+def _and(entries: Sequence[Said], more: list[Said]) -> Sequence[Said]:
+    return entries + tuple(more) if isinstance(entries, Joined) else (*entries, *more)
+
+
+def _from_index(folder: Path, descriptor: int, found: os.stat_result) -> _Reading:
+    """As far as an index covers the file; from its beginning where there is none, or one of another file."""
+    columns = index.read(folder)
+    if columns is None:
+        return _NOTHING
+    start = columns.end - len(columns.last)
+    if columns.end > found.st_size or os.pread(descriptor, len(columns.last), start) != columns.last:
+        return _NOTHING
+    _indexed[folder / NAME] = columns.end
+    said = _compact(columns, folder / NAME, descriptor)
+    return _Reading(found.st_ino, found.st_mtime_ns, columns.end, columns.lines, columns.last, said)
+
+
+def _compact(columns: Columns, path: Path, descriptor: int) -> Manifest:
+    """What columns say; `descriptor` is the manifest's file, from which imports are read."""
+    lines = Lines(descriptor)
+
+    def make_import(place: int) -> Import:
+        offset = columns.offsets[place]
+        return _import(_parse(path, f"the line at byte {offset}", lines.at(offset))["import"])
+
+    def make_load(place: int) -> LoadRange:
+        return LoadRange(
+            columns.load_ids[place],
+            columns.firsts[place],
+            columns.lasts[place],
+            _EPOCH + columns.instants[place] * _MICROSECOND,
+        )
+
+    return Manifest(
+        Joined(Made(len(columns.offsets), make_import)),
+        Joined(Made(len(columns.load_ids), make_load)),
+        Joined(columns.ends),
+        columns.holders,
+        columns.dropped,
+        columns,
+    )
+
+
+def _folded(reading: _Reading, path: Path, descriptor: int) -> _Reading:
+    """The same reading, all of it as columns."""
+    said = reading.said
+    columns = said.columns.further(reading.end, reading.lines, reading.last, said.holders, said.dropped)
+    for place, (entry, offset) in enumerate(
+        zip(_new(said.imports), reading.offsets, strict=True), len(said.columns.offsets)
+    ):
+        columns.offsets.append(offset)
+        columns.ends.append(said.ends[place])
+        if _is_file(entry):
+            columns.files.append(place)
+        for segment in entry.segments:
+            columns.numbers.append(segment.number)
+            columns.sizes.append(segment.bytes)
+            columns.journals.append(0 if segment.live is None else index.journal_key(segment.live))
+    for load in _new(said.loads):
+        columns.load_ids.append(load.load_id)
+        columns.firsts.append(load.first_segment)
+        columns.lasts.append(load.last_segment)
+        columns.instants.append((load.landed_at - _EPOCH) // _MICROSECOND)
+    said = _compact(columns, path, descriptor)
+    return _Reading(reading.inode, reading.changed, reading.end, reading.lines, reading.last, said)
+
+
+def _keep_index(folder: Path) -> None:
+    """Keep the columns of this process where they cover more than the file does; only for who has the turn."""
+    reading = _readings.get(folder / NAME, _NOTHING)
+    columns = reading.said.columns
+    if columns.end <= _indexed.get(folder / NAME, 0):
+        return
+    with suppress(OSError):  # it saves time, no more: what there is to write down is written down without it
+        index.write(folder, columns)
+        _indexed[folder / NAME] = columns.end
 
 
 def line_of(entry: Entry) -> bytes:
@@ -259,7 +396,7 @@ def line_of(entry: Entry) -> bytes:
 
 def import_in(path: Path) -> Import:
     """The import that a file with one such line describes; raises StoreError, FileNotFoundError, KeyError."""
-    return _import(_parse(path, 1, path.read_bytes())["import"])
+    return _import(_parse(path, "line 1", path.read_bytes())["import"])
 
 
 def append(folder: Path, entry: Entry) -> None:
@@ -267,6 +404,7 @@ def append(folder: Path, entry: Entry) -> None:
 
     When this raises (OSError) the line is taken back.
     """
+    _keep_index(folder)
     line = line_of(entry)
     descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -285,32 +423,17 @@ def append(folder: Path, entry: Entry) -> None:
         os.close(descriptor)
 
 
-def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    """What a line with its line feed says; raises StoreError."""
+def _parse(path: Path, place: str, line: bytes) -> dict[str, Any]:
+    """What a line with its line feed says; raises StoreError, which names its place."""
     body = line[_BODY:-2]
     crc = md5(body, usedforsecurity=False).hexdigest()[:16].encode()
     if line[:_BODY] != b'{"crc":"%b","entry":' % crc or line[-2:] != b"}\n":
         raise StoreError(
-            f"{path} is damaged in line {number}: its checksum does not fit",
+            f"{path} is damaged in {place}: its checksum does not fit",
             "Restore the landing folder from a backup; the segments beside it are untouched.",
         )
     entry: dict[str, Any] = orjson.loads(body)
     return entry
-
-
-def _ranges(numbers: tuple[int, ...]) -> list[list[int]]:
-    """[[first, last], ...] of segment numbers, both ends inclusive."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return found
-
-
-def _numbers(ranges: list[list[int]]) -> list[int]:
-    return [number for first, last in ranges for number in range(first, last + 1)]
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
@@ -318,13 +441,13 @@ def _entry(entry: Entry) -> dict[str, Any]:
         return {
             "compacted": {
                 "file": entry.file,
-                "segments": _ranges(entry.segments),
+                "segments": ranges(entry.segments),
                 "bytes": entry.bytes,
                 "compacted_at": entry.compacted_at.isoformat(),
             }
         }
     if isinstance(entry, Dropped):
-        return {"dropped": {"segments": _ranges(entry.segments), "dropped_at": entry.dropped_at.isoformat()}}
+        return {"dropped": {"segments": ranges(entry.segments), "dropped_at": entry.dropped_at.isoformat()}}
     if isinstance(entry, LoadRange):
         return {
             "load": {
