@@ -325,6 +325,38 @@ def test_a_recovery_killed_at_any_step_ends_the_same(company: Company, tmp_path:
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty file", "a part", "a log alone", "a part and a log", "a store"])
+def test_a_filling_that_was_interrupted_goes_on(company: Company, tmp_path: Path, left: str) -> None:
+    """It is no second damage: what was being filled held nothing that landing does not."""
+    folder = company.copy(tmp_path / "data")
+    store = store_in(folder)
+    store.path.write_bytes(b"torn")
+    sound = (company.folder / "store.duckdb").read_bytes()
+    log = folder / "store.duckdb.wal"
+
+    def killed(engine: Engine) -> LoadReport:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Store(store.path, store.landing, killed).work(lambda engine, filled: filled)
+    store.path.unlink()
+    log.unlink(missing_ok=True)
+    if left == "an empty file":
+        store.path.touch()
+    elif left in ("a part", "a part and a log"):
+        store.path.write_bytes(sound[: len(sound) // 3])
+    elif left == "a store":
+        connect(store.path).close()
+    if left in ("a log alone", "a part and a log"):
+        log.write_bytes((company.folder / "store.duckdb.wal").read_bytes())
+    assert store.work(partial(refreshed, folder=folder)) == company.expected
+    [known] = recoveries(folder)
+    assert (known.number, known.rebuilt_at is not None) == (1, True)
+    assert sorted(path.name for path in folder.glob("*.damaged-*")) == [
+        "store.duckdb.damaged-1", "store.duckdb.damaged-1.wal",
+    ]  # fmt: skip
+
+
 def test_a_recovery_is_told_in_one_sentence() -> None:
     found = Recovery(1, NOW, "it holds 1 of 2 loads", "store.duckdb.damaged-1", True, None)
     assert str(found) == (

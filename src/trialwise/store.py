@@ -106,8 +106,9 @@ class Store:
         StoreDamaged: the next opening begins with a new one.
         """
         self._finish_moving()
-        reason = self._found_damaged()
-        if reason is not None:
+        if self._is_being_filled():
+            self._begin_again()
+        elif (reason := self._found_damaged()) is not None:
             self._set_aside(reason)
         engine = connect(self.path, memory_limit=self.memory_limit)
         try:
@@ -128,8 +129,7 @@ class Store:
         """Why the file cannot be used, or None. Looked at read-only: a look leaves file and log as they are."""
         if not self.path.exists():
             return "a write-ahead log lies there without its database" if self._log.exists() else None
-        # One that was begun anew may lack everything.
-        noted = 0 if self._is_being_filled() else len(Landing(self.landing).manifest().loads)
+        noted = len(Landing(self.landing).manifest().loads)
         try:
             engine = connect(self.path, read_only=True, memory_limit=self.memory_limit)
         except StoreDamaged as error:
@@ -168,6 +168,16 @@ class Store:
                     source.rename(target)
             durable.sync_folder(self.path.parent)
         self._note((*known[:-1], replace(known[-1], is_moved=True)))
+
+    def _begin_again(self) -> None:
+        """Remove a successor whose filling was interrupted: it holds nothing that landing does not, and what of it was
+        written nobody knows.
+        """
+        with writing(self.path.parent):
+            # The log goes first: a log without its database must never meet a new one.
+            for path in (self._log, self.path):
+                path.unlink(missing_ok=True)
+            durable.sync_folder(self.path.parent)
 
     def _fill_successor(self, engine: Engine) -> LoadReport:
         if not self._is_being_filled():

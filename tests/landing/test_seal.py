@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from tests.landing import crew
 from tests.landing.kit import COLLECTOR, NOW, STRIPE, Kit, arrival, call, envelope, event
 
 from trialwise.errors import StoreError
+from trialwise.landing import seal
 from trialwise.landing.folder import Landing
 from trialwise.landing.frame import frame, read_frame
 from trialwise.landing.journal import Channel, Journal
@@ -314,3 +317,49 @@ def test_writers_and_sealers_killed_at_random(kit: Kit, rounds: int) -> None:
             kit.land(call(messageId=f"file{number}"))
     acknowledged, loaded = crew.check(kit)
     assert 0 < acknowledged <= loaded <= acknowledged + 10 * rounds + rounds
+
+
+# ── a writer that was stopped ────────────────────────────────────────────────
+
+_STOPS = """
+import os, signal, sys
+from pathlib import Path
+from tests.landing.crew import COLLECTOR, arrival
+from trialwise.landing.folder import Landing
+from trialwise.landing.journal import Journal
+
+sync = os.fsync
+def stop(descriptor):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    sync(descriptor)
+
+with Journal(Landing(Path(sys.argv[1])), COLLECTOR, "stopped") as journal:
+    journal.append([arrival("acknowledged")])
+    os.fsync = stop
+    journal.append([arrival("held")])
+"""
+
+
+def test_a_writer_that_was_stopped_holds_up_nobody_else(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(seal, "LOCK_SECONDS", 0.05)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", _STOPS, str(kit.landing.folder)], env=environment) as stopped:
+        try:
+            _, status = os.waitpid(stopped.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            append(kit.landing, "other")
+            with caplog.at_level(logging.WARNING, logger="trialwise"):
+                kit.landing.seal(NOW)
+            assert sealed_ids(kit.landing) == {"other": 1}
+            [told] = caplog.messages
+            assert "-stopped-" in told
+            assert "SIGCONT" in told
+        finally:
+            stopped.send_signal(signal.SIGCONT)
+        assert stopped.wait() == 0
+    caplog.clear()
+    kit.landing.seal(NOW)
+    assert sealed_ids(kit.landing) == {"other": 1, "acknowledged": 1, "held": 1}
+    assert caplog.messages == []

@@ -19,7 +19,7 @@ from trialwise.errors import ConfigError, DiskFull, StoreError
 from trialwise.keys import Keys
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
-from trialwise.landing.manifest import LoadRange
+from trialwise.landing.manifest import Compacted, LoadRange
 from trialwise.landing.report import LoadReport
 from trialwise.server import binding, metrics, state
 from trialwise.server.health import Readiness
@@ -234,8 +234,11 @@ def test_what_waits_in_landing_is_measured(tmp_path: Path) -> None:
     found = measured()
     assert found["landing_pending_records"] == found["landing_pending_bytes"] == found["landing_lag_seconds"] == 0
     assert found["landing_sealed_bytes"] > 0
-    (landing.folder / "000009.ndjson").symlink_to("compacted-meanwhile")
-    assert measured()["landing_sealed_segments"] == 1
+    landing.path(1).unlink()
+    assert measured()["landing_sealed_segments"] == 1, "what the manifest says: no segment is looked at"
+    landing.note(Compacted("000001-000001.parquet", (1,), 5, NOON))
+    found = measured()
+    assert found["landing_sealed_segments"] == found["landing_sealed_bytes"] == 0
     assert found["disk_free_bytes"] > 0
 
 

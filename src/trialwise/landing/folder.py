@@ -153,8 +153,10 @@ class Landing:
     def seal(self, landed_at: datetime) -> tuple[Import, ...]:
         """Turn every live journal with records into a segment of its own, also those of processes that are gone.
 
-        What was acknowledged before the call is in a segment after it. `landed_at` (UTC, no zone) stamps the imports,
-        one for each channel. Raises StoreError when the disk fails: then nothing is lost, and the next call goes on.
+        What was acknowledged before the call is in a segment after it, but for journals whose writers hold them for
+        some seconds, as one that was stopped does: these are logged, and left for the next call. `landed_at` (UTC, no
+        zone) stamps the imports, one for each channel. Raises StoreError when the disk fails: then nothing is lost, and
+        the next call goes on.
         """
         if not self.has_waiting():
             return ()

@@ -12,15 +12,21 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 from trialwise.landing import durable
 from trialwise.landing.frame import read_frame
 from trialwise.landing.live import SUFFIX, TAKEN, Channel, channel_of, is_at, is_header, live_folder, stem_of
 
+_log = logging.getLogger(__name__)
+LOCK_SECONDS = 5.0
+"""How long journals are waited for, all together: a write takes as long as the disk, one that was stopped for ever."""
+_LOCK_TRIES = 0.005  # seconds between two
 LOST = "unknown"
 """Format of records whose channel nobody can tell any more: the load refuses them, with their bytes."""
 
@@ -57,10 +63,19 @@ def leftovers(landing: Path) -> list[Path]:
 
 
 def take_all(landing: Path) -> list[Taken]:
-    """Take every journal with records from its writer; raises OSError. Only for who has the landing folder's turn."""
+    """Take every journal with records from its writer; raises OSError. Only for who has the landing folder's turn.
+
+    One whose writer does not let go of it is left for the next time.
+    """
     folder = live_folder(landing)
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        _take(path)
+    until = monotonic() + LOCK_SECONDS
+    held = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not _take(path, until)]
+    if held:
+        _log.warning(
+            "journals that their writers hold in the middle of a write were left for the next time: %s; "
+            "a process that was stopped goes on with SIGCONT, one that is killed lets go",
+            ", ".join(path.name for path in held),
+        )
     found = leftovers(landing)
     if found:
         durable.sync_folder(folder)
@@ -75,22 +90,40 @@ def by_channel(journals: Iterable[Taken]) -> list[list[Taken]]:
     return list(groups.values())
 
 
-def _take(path: Path) -> None:
-    """Rename a journal away from its writer, who begins another one; one without records is removed."""
+def _take(path: Path, until: float) -> bool:
+    """Rename a journal away from its writer, who begins another one; one without records is removed.
+
+    False when the writer has held it until that instant of the monotonic clock.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
-        return
+        return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _lock(descriptor, until):
+            return False
         if not is_at(path, descriptor):
-            return
+            return True
         if os.fstat(descriptor).st_size == 0:
             path.unlink()
         else:
             path.rename(path.with_name(stem_of(path) + TAKEN))
     finally:
         os.close(descriptor)
+    return True
+
+
+def _lock(descriptor: int, until: float) -> bool:
+    """Lock a file; False when somebody else holds it until then. It is tried once even when that is over."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() >= until:
+                return False
+            sleep(_LOCK_TRIES)
+        else:
+            return True
 
 
 def _prepare(path: Path) -> Taken | None:

@@ -62,8 +62,7 @@ class Measures:
         manifest = Landing(self._landing).manifest()
         waiting = manifest.after(manifest.last_loaded)
         oldest += [timestamp(entry.landed_at) for entry in waiting]
-        segments = [path for path in self._landing.glob(f"*{SUFFIX}") if path.name != "manifest.ndjson"]
-        sealed = [size for path in segments if (size := _size(path)) is not None]
+        sealed, sealed_bytes = manifest.lines_left  # not counted on the disk: there may be thousands
         lag = max(0.0, self._now() - min(oldest)) if oldest else 0.0
         pending = lines + sum(entry.records for entry in waiting)
         yield Gauge("landing_lag_seconds", "Age of the oldest record that waits to be loaded, at most.", lag)
@@ -76,8 +75,8 @@ class Measures:
         )
         yield Gauge("landing_live_segments", "Journals being written.", len(live))
         yield Gauge("landing_live_bytes", "Their size.", sum(counted.size for counted in live.values()))
-        yield Gauge("landing_sealed_segments", "Segments that are sealed.", len(sealed))
-        yield Gauge("landing_sealed_bytes", "Their size.", sum(sealed))
+        yield Gauge("landing_sealed_segments", "Segments that are sealed and not compacted.", sealed)
+        yield Gauge("landing_sealed_bytes", "Their size.", sealed_bytes)
 
     def _owner(self) -> Iterator[Gauge]:
         state, now = self._state(), self._now()
@@ -112,14 +111,6 @@ class Measures:
             if counted.lines:
                 self._counted[path] = counted
         return self._counted
-
-
-def _size(path: Path) -> int | None:
-    """Bytes of a segment; None for one that was compacted meanwhile."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
 
 
 def _count(path: Path, before: _Counted | None) -> _Counted:
