@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from trialwise import calibration, composition, parameters, stripe_intake
+from trialwise import building, calibration, composition, parameters, stripe_intake
+from trialwise.building import Building
 from trialwise.clock import Clock, clock_for, utc_now
 from trialwise.config import Config
 from trialwise.config.milestones import declared_events
@@ -22,12 +23,13 @@ from trialwise.landing import load as loading
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import LoadReport
 from trialwise.landing.settings import LoadSettings
-from trialwise.scoring.calibrate import GRID, VERSIONS, set_prior
 from trialwise.sources.formats import TRANSLATORS
 from trialwise.store import Store
-from trialwise.transform.build import BuildReport, build_models, check_models, create_schemas
+from trialwise.transform.build import BuildReport
+from trialwise.transform.changes import drop_all
 from trialwise.transform.columns import check_columns
-from trialwise.transform.graph import downstream, order, upstream
+from trialwise.transform.graph import order
+from trialwise.transform.incremental import Step
 from trialwise.transform.keys import check_incremental
 from trialwise.transform.model import Model
 from trialwise.workspace import CONFIG_NAME, Workspace
@@ -42,13 +44,14 @@ class Refreshed:
     """What a refresh did.
 
     generation: the published file; clock: the moment it was computed for; loaded: what was taken from landing;
-    build: models and checks; seconds: wall time of all of it.
+    build: models and checks; steps: what was done to each model, and why; seconds: wall time of all of it.
     """
 
     generation: Path
     clock: Clock
     loaded: LoadReport
     build: BuildReport
+    steps: tuple[Step, ...]
     seconds: float
 
 
@@ -58,10 +61,12 @@ def refresh(
     as_of: str | None = None,
     known_at: str | None = None,
     into: Path | None = None,
+    full: bool = False,
     progress: Progress | None = None,
 ) -> Refreshed:
-    """Load what has landed, compute everything for one moment, check it, and publish it.
+    """Load what has landed, bring everything to one moment, check it, and publish it.
 
+    full: build every model whole, also where it would be enough to bring it up to date: the results are the same.
     With `into` the results go to a file of their own and the published ones stay. Raises StoreLocked when another
     process owns the store, ModelError and CheckFailed when a model or check fails, ConfigError when the data needs a
     setting that is missing: then nothing is published.
@@ -73,25 +78,28 @@ def refresh(
     _check_promises(models)
     published = {model.name: model.header.description for model in ordered if model.is_published}
 
-    def task(store: Engine, filled: LoadReport) -> tuple[Path, LoadReport, BuildReport]:
+    def task(store: Engine, filled: LoadReport) -> tuple[Path, LoadReport, Building]:
         loaded = filled + load(workspace, store, progress)
         calibration.give_back(workspace, store, models)
         if into is None:
             with _saying_what_to_set(workspace.config), store.transaction():
-                built = _build(workspace, store, clock, models, ordered, progress)
+                built = building.build(
+                    workspace, store, clock, models, ordered, progress, whole="asked for" if full else None
+                )
             calibration.keep(workspace, store)
             number = publish(store, workspace.published, published)
+            drop_all(store)
             store.execute("CHECKPOINT")
             return workspace.published / f"{number:06d}.duckdb", loaded, built
         with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
             calibration.take(store, scratch, clock, models)
             with _saying_what_to_set(workspace.config):
-                built = _build(workspace, scratch, clock, models, ordered, progress)
+                built = building.build(workspace, scratch, clock, models, ordered, progress, whole="another moment")
             write_generation(scratch, into, published)
         return into, loaded, built
 
     path, loaded, built = owning(workspace, task, progress)
-    return Refreshed(path, clock, loaded, built, time.perf_counter() - started)
+    return Refreshed(path, clock, loaded, built.report, built.steps, time.perf_counter() - started)
 
 
 def load_landed(workspace: Workspace, *, progress: Progress | None = None) -> LoadReport:
@@ -177,39 +185,3 @@ def _saying_what_to_set(config: Config) -> Iterator[None]:
                 "Set length_days under [trials], in days, or send trial_ends_at with the event that starts a trial.",
             ) from error
         raise
-
-
-def _build(
-    workspace: Workspace,
-    engine: Engine,
-    clock: Clock,
-    models: Mapping[str, Model],
-    ordered: list[Model],
-    progress: Progress | None,
-) -> BuildReport:
-    """Fill the config tables, build and check; where a version of the calibration is due, make it on the way.
-
-    What calibration reads is built first, of the tables it reads itself only the columns it names; then what a new
-    version touches of that again, and everything else once.
-    """
-    kinds = create_schemas(engine, models)
-    _fill_config(workspace, engine, clock)
-    read = {table for query in calibration.QUERIES for table in models[query].reads}
-    before: set[str] = set().union(*(upstream(models, table) for table in read))
-    first = [model for model in ordered if model.name in before]
-    built = build_models(engine, first, kinds, progress)
-    if calibration.make_due(engine, clock, models, read - before, kinds):
-        touched = downstream(models, VERSIONS) | downstream(models, GRID)
-        built += build_models(engine, [model for model in first if model.name in touched], kinds, progress)
-    built += build_models(engine, [model for model in ordered if model.name not in before], kinds, progress)
-    return BuildReport(tuple(built), tuple(check_models(engine, ordered, progress)))
-
-
-def _fill_config(workspace: Workspace, engine: Engine, clock: Clock) -> None:
-    """Configuration and clock as rows; calibration alone is kept."""
-    config = workspace.config
-    names = engine.rows("SELECT event_key, event_name FROM raw.dim_event")
-    for table, frame in composition.settings_tables(config, clock, names, workspace.folder).items():
-        engine.clear(table)
-        engine.append(table, frame)
-    set_prior(engine, config.usage.benchmark_events_per_day)

@@ -8,8 +8,9 @@ that compares the restricted with the full result. `restrict` makes that restric
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from sqlglot import exp
@@ -64,8 +65,11 @@ def keyed_inputs(model: Model, models: Mapping[str, Model]) -> tuple[str, ...]:
     return tuple(table for table in model.reads if keys and keys <= set(models[table].column_names))
 
 
-def restrict(model: Model, models: Mapping[str, Model], changed: str) -> exp.Query:
-    """The model's query with every keyed input semi-joined to the table `changed`, which has the keys' columns."""
+def restrict(model: Model, models: Mapping[str, Model], changed: str, days: Sequence[date] | None = None) -> exp.Query:
+    """The model's query with every keyed input semi-joined to the table `changed`, which has the keys' columns.
+
+    days: all values of the key activity_date in `changed`; told as a list they keep blocks of other days unread.
+    """
     if model.query is None or not model.header.incremental:
         raise ModelError(f"{model.name} declares no incremental keys and is rebuilt whole")
     inputs = set(keyed_inputs(model, models))
@@ -85,6 +89,8 @@ def restrict(model: Model, models: Mapping[str, Model], changed: str) -> exp.Que
                 join_type="semi",
             )
         )
+        if days is not None:
+            inner = inner.where(exp.column("activity_date", table=source).isin(*(exp.convert(day) for day in days)))
         table.replace(inner.subquery(alias))
     return query
 

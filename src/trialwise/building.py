@@ -1,0 +1,144 @@
+"""The tables of the store, brought to one moment: whole, or as far as something changed since they were built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trialwise import calibration, composition
+from trialwise.clock import Clock
+from trialwise.engines.duckdb import Engine
+from trialwise.scoring.calibrate import GRID, VERSIONS, months_due, set_prior
+from trialwise.transform import checked, inputs, state
+from trialwise.transform.build import BuildReport, Built, build_models, check_models, create_schemas
+from trialwise.transform.changes import WHOLE, Change, difference, relation
+from trialwise.transform.graph import downstream, upstream
+from trialwise.transform.incremental import CLOCK, ONE_ROW, Incremental, Step
+from trialwise.transform.model import Model
+from trialwise.workspace import Workspace
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Building:
+    """What was done to every model, and what happened to its table.
+
+    whole: why everything was built whole, None where it was brought up to date.
+    """
+
+    report: BuildReport
+    steps: tuple[Step, ...]
+    changes: Mapping[str, Change] = field(default_factory=dict)
+    whole: str | None = None
+
+
+def build(
+    workspace: Workspace,
+    engine: Engine,
+    clock: Clock,
+    models: Mapping[str, Model],
+    ordered: Sequence[Model],
+    progress: Progress | None = None,
+    *,
+    whole: str | None = None,
+) -> Building:
+    """Fill the config tables, build and check, inside a transaction of the caller.
+
+    whole: why everything has to be built, None to leave it to what the store says of itself. Raises ModelError and
+    CheckFailed as `build_models` and `check_models` do.
+    """
+    known = state.read(engine)
+    kinds = create_schemas(engine, models)
+    before = _row(engine, CLOCK)
+    filled, columns = _fill_config(workspace, engine, clock)
+    now = inputs.marks(engine, models)
+    if whole is None:
+        whole = _why_whole(engine, clock, known, before)
+    if whole is not None or known is None or before is None:
+        built, checks = _build_whole(engine, clock, models, ordered, kinds, progress)
+        steps = tuple(Step(one.name, "rebuilt", whole or "", None, None, one.seconds) for one in built)
+        changes: Mapping[str, Change] = {model.name: WHOLE for model in ordered}
+        now = inputs.marks(engine, models)  # a version of the calibration may have come on the way
+    else:
+        run = Incremental(
+            engine, models, known.models, kinds, inputs.changes(engine, models, known, now, filled), columns,
+            (before, _row(engine, CLOCK) or {}),
+        )  # fmt: skip
+        found = []
+        for done, model in enumerate(ordered):
+            if progress is not None:
+                progress(model.name, done, len(ordered))
+            found.append(run.bring(model))
+        steps, changes = tuple(found), run.changes
+        if progress is not None:
+            progress("checks", len(ordered), len(ordered))
+        checks = checked.check(engine, ordered, changes)
+        built = [Built(step.model, step.rows, step.seconds) for step in steps if step.action != "unchanged"]
+    state.write(engine, {model.name: state.fingerprint(model) for model in ordered}, now)
+    checked.keep(engine, checks)
+    inputs.let_go(engine)
+    return Building(BuildReport(tuple(built), tuple(checks)), steps, changes, whole)
+
+
+def _why_whole(engine: Engine, clock: Clock, known: state.State | None, before: Mapping[str, Any] | None) -> str | None:
+    if known is None or before is None:
+        return "nothing has been built of these records yet"
+    if months_due(engine, clock.as_of_date):
+        return "a version of the calibration is due"
+    return None
+
+
+def _build_whole(
+    engine: Engine,
+    clock: Clock,
+    models: Mapping[str, Model],
+    ordered: Sequence[Model],
+    kinds: dict[str, str],
+    progress: Progress | None,
+) -> tuple[list[Built], list[Any]]:
+    """Build every model; where a version of the calibration is due, make it on the way.
+
+    What calibration reads is built first, of the tables it reads itself only the columns it names; then what a new
+    version touches of that again, and everything else once.
+    """
+    read = {table for query in calibration.QUERIES for table in models[query].reads}
+    before: set[str] = set().union(*(upstream(models, table) for table in read))
+    first = [model for model in ordered if model.name in before]
+    built = build_models(engine, first, kinds, progress)
+    if calibration.make_due(engine, clock, models, read - before, kinds):
+        touched = downstream(models, VERSIONS) | downstream(models, GRID)
+        built += build_models(engine, [model for model in first if model.name in touched], kinds, progress)
+    built += build_models(engine, [model for model in ordered if model.name not in before], kinds, progress)
+    return built, check_models(engine, ordered, progress)
+
+
+def _fill_config(
+    workspace: Workspace, engine: Engine, clock: Clock
+) -> tuple[dict[str, Change], dict[str, frozenset[str]]]:
+    """Configuration and clock as rows; calibration alone is kept.
+
+    Returns what happened to each table, and of those of one row which columns changed.
+    """
+    config = workspace.config
+    names = engine.rows("SELECT event_key, event_name FROM raw.dim_event")
+    changes: dict[str, Change] = {}
+    columns: dict[str, frozenset[str]] = {}
+    for table, frame in composition.settings_tables(config, clock, names, workspace.folder).items():
+        old, row = relation("old", table), _row(engine, table) if table in ONE_ROW else None
+        engine.execute(f"CREATE OR REPLACE TEMP TABLE {old} AS FROM {table}")
+        engine.clear(table)
+        engine.append(table, frame)
+        changes[table] = difference(engine, table, old, table, [name for name, _ in engine.columns(f"FROM {table}")])
+        if table in ONE_ROW:
+            after = _row(engine, table) or {}
+            columns[table] = frozenset(name for name in after if row is None or row[name] != after[name])
+    set_prior(engine, config.usage.benchmark_events_per_day)
+    return changes, columns
+
+
+def _row(engine: Engine, table: str) -> dict[str, Any] | None:
+    names = [name for name, _ in engine.columns(f"FROM {table}")]
+    rows = engine.rows(f"FROM {table}")
+    return dict(zip(names, rows[0], strict=True)) if rows else None

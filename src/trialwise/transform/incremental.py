@@ -1,0 +1,265 @@
+"""Models brought up to date: each is left alone, worked out for changed keys alone, or built whole.
+
+Which it is follows from what happened to the tables it reads. A row that goes or comes is kept as an image; the keys of
+the images are the keys that changed for whoever reads the table. So merges, late events, forgotten people and new
+definitions need no rules of their own: they are rows that changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from sqlglot import exp
+
+from trialwise.engines.duckdb import Engine
+from trialwise.errors import ModelError
+from trialwise.transform.build import materialise, run
+from trialwise.transform.changes import NONE, WHOLE, Change, difference, images, relation
+from trialwise.transform.keys import keyed_inputs, restrict
+from trialwise.transform.model import Model
+from trialwise.transform.state import fingerprint
+from trialwise.transform.trace import Trace
+
+Action = Literal["unchanged", "restricted", "added", "rebuilt"]
+CLOCK = "config.clock"
+ONE_ROW = (CLOCK, "config.parameters")
+"""Tables of one row, whose columns count one by one."""
+MOST = 0.3
+"""Share of a table's rows beyond which it is built whole: then that is cheaper."""
+DAYS_LISTED = 400
+"""Days up to which a restriction lists them, so that blocks without them are not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was done to one model, and why.
+
+    keys: changed keys it was worked out for, None where it was built whole or left alone; rows: rows that went or came,
+    None where they were not compared.
+    """
+
+    model: str
+    action: Action
+    why: str
+    keys: int | None = None
+    rows: int | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class Incremental:
+    """One run over the models, in order, inside a transaction of the caller.
+
+    changes: what happened to the external tables, by name; that of models is added as they are brought up to date.
+    columns: of tables of one row, the columns that changed. clocks: the clock's row before and now, by column.
+    built: the fingerprints the tables were built by. kinds: the relations there are, as `create_schemas` returns.
+    """
+
+    engine: Engine
+    models: Mapping[str, Model]
+    built: Mapping[str, str]
+    kinds: dict[str, str]
+    changes: dict[str, Change]
+    columns: Mapping[str, frozenset[str]]
+    clocks: tuple[Mapping[str, Any], Mapping[str, Any]]
+    traces: dict[str, Trace] = field(default_factory=dict)
+
+    def bring(self, model: Model) -> Step:
+        """Bring one model up to date; the models it reads come first. Raises ModelError naming model and cause."""
+        started = time.perf_counter()
+        step = self._bring(model)
+        return Step(step.model, step.action, step.why, step.keys, step.rows, time.perf_counter() - started)
+
+    def _bring(self, model: Model) -> Step:
+        known = self.built.get(model.name)
+        if known != fingerprint(model) or model.name not in self.kinds:
+            return self._whole(model, "new" if known is None else "its definition changed", compares=False)
+        touched = [name for name in model.reads if self._touches(model, name)]
+        moved = self._moved(model)
+        if not touched and moved is None:
+            self.changes[model.name] = NONE
+            return Step(model.name, "unchanged", "nothing it reads changed")
+        why = ", ".join([*touched, *(["the clock"] if moved is not None else [])])
+        if len(touched) == 1 and moved is None and (step := self._added(model, touched[0])) is not None:
+            return step
+        if model.header.incremental and moved != []:
+            keys = self._keys(model, touched, moved or [])
+            if keys is not None:
+                return self._restricted(model, keys, why)
+        if model.is_view:
+            self.changes[model.name] = WHOLE
+            return Step(model.name, "rebuilt", why)
+        return self._whole(model, why)
+
+    def _trace(self, model: Model) -> Trace:
+        if model.name not in self.traces:
+            self.traces[model.name] = Trace(model, self.models)
+        return self.traces[model.name]
+
+    def _touches(self, model: Model, table: str) -> bool:
+        """Whether what happened to a table it reads can show in a model; the clock is looked at by itself."""
+        if table == CLOCK or self.changes[table].is_none:
+            return False
+        if table in ONE_ROW:
+            return bool(self._trace(model).columns_read(table) & self.columns[table])
+        return True
+
+    def _moved(self, model: Model) -> list[tuple[str, str]] | None:
+        """What the clock's move can do to a model: None for nothing, else (table, condition) of the rows between.
+
+        An empty list stands for anything.
+        """
+        if CLOCK not in model.reads:
+            return None
+        read, crossings = self._trace(model).clock_uses(CLOCK)
+        if not read & self.columns[CLOCK]:
+            return None
+        if crossings is None:
+            return []
+        before, now = self.clocks
+        found = []
+        for crossing in crossings:
+            if crossing.clock not in self.columns[CLOCK]:
+                continue
+            between = sorted((before[crossing.clock], now[crossing.clock]))
+            low, high = (exp.convert(value).sql("duckdb") for value in between)
+            column = f'"{crossing.origin.column}"'
+            condition = f"{column} >= {low} AND {column} <= {high}"
+            if self.engine.rows(f"SELECT 1 FROM {crossing.origin.table} WHERE {condition} LIMIT 1"):
+                found.append((crossing.origin.table, condition))
+        return found or None
+
+    def _keys(self, model: Model, touched: Sequence[str], moved: Sequence[tuple[str, str]]) -> str | None:
+        """A query for the keys that may have changed; None where all may have."""
+        names = model.header.incremental
+        inputs = frozenset(keyed_inputs(model, self.models))
+        keys = ", ".join(f'"{name}"' for name in names)
+        parts = []
+        for table in touched:
+            change = self.changes[table]
+            if change.is_whole:
+                return None
+            if table in inputs:
+                if not set(names) <= change.columns:
+                    return None
+                parts += [f"SELECT {keys} FROM {image}" for image in change.images]
+                continue
+            lookups = self._trace(model).lookup(table, inputs)
+            if lookups is None or any(lookup.column not in change.columns for lookup in lookups):
+                return None
+            for lookup in lookups:
+                values = " UNION ALL ".join(f'SELECT "{lookup.column}" FROM {image}' for image in change.images)
+                parts.append(f'SELECT {keys} FROM {lookup.origin.table} WHERE "{lookup.origin.column}" IN ({values})')
+        for table, condition in moved:
+            if table not in inputs:
+                return None
+            parts.append(f"SELECT {keys} FROM {table} WHERE {condition}")
+        return f"SELECT DISTINCT {keys} FROM ({' UNION ALL '.join(parts)}) AS k"
+
+    def _restricted(self, model: Model, keys: str, why: str) -> Step:
+        """Work the model out for the keys a query gives, and put the rows that differ in place."""
+        changed = relation("keys", model.name)
+        count = self._run(model, f"CREATE OR REPLACE TEMP TABLE {changed} AS {keys}")
+        if count == 0:
+            self.changes[model.name] = NONE
+            return Step(model.name, "unchanged", f"no key of it: {why}", 0, 0)
+        names = model.header.incremental
+        if model.is_view:
+            self.changes[model.name] = Change(touched=changed, columns=frozenset(names), rows=count)
+            return Step(model.name, "restricted", why, count)
+        using = ", ".join(f'"{name}"' for name in names)
+        days = self._days(model, changed)
+        here = f"SELECT m.* FROM {model.name} AS m SEMI JOIN {changed} AS k USING ({using})"
+        if days is not None:
+            listed = exp.column("activity_date", table="m").isin(*(exp.convert(day) for day in days))
+            here += f" WHERE {listed.sql('duckdb')}"
+        old, new = relation("old", model.name), relation("new", model.name)
+        total = self.engine.rows(f"SELECT count(*) FROM {model.name}")[0][0]
+        if self._run(model, f"CREATE OR REPLACE TEMP TABLE {old} AS {here}") > MOST * total:
+            return self._whole(model, f"{why}: {count:,} keys, most of its rows")
+        query = restrict(model, self.models, changed, days)
+        self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {query.sql(dialect='duckdb', comments=False)}")
+        change = difference(self.engine, model.name, old, new, model.column_names)
+        self._apply(model, change)
+        self.changes[model.name] = change
+        return Step(model.name, "restricted", why, count, change.rows)
+
+    def _days(self, model: Model, changed: str) -> list[date] | None:
+        """The days of the changed keys, where they are a key and few enough to be listed."""
+        if "activity_date" not in model.header.incremental:
+            return None
+        days = self.engine.rows(f"SELECT DISTINCT activity_date FROM {changed} ORDER BY 1 LIMIT {DAYS_LISTED + 1}")
+        return [day for (day,) in days] if len(days) <= DAYS_LISTED else None
+
+    def _added(self, model: Model, table: str) -> Step | None:
+        """Add what the new rows of one table bring, and take away what those that went had brought."""
+        change = self.changes[table]
+        if change.is_whole or change.gone is None or change.came is None or not (model.header.key or model.is_view):
+            return None
+        if not self._trace(model).is_linear_in(table):
+            return None
+        found = images(
+            self.engine,
+            model.name,
+            _reading(model, table, change.gone),
+            _reading(model, table, change.came),
+            model.column_names,
+        )
+        if not model.is_view:
+            self._apply(model, found)
+        self.changes[model.name] = found
+        return Step(model.name, "added", table, None, found.rows)
+
+    def _whole(self, model: Model, why: str, *, compares: bool = True) -> Step:
+        """Build the model whole; where the old rows can be compared, those that differ alone count as changed."""
+        if model.is_view or not compares:
+            self._materialise(model)
+            return Step(model.name, "rebuilt", why)
+        new = relation("new", model.name)
+        count = self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {model.sql}")
+        change = difference(self.engine, model.name, model.name, new, model.column_names)
+        if change.rows > count:
+            self._run(model, f"CREATE OR REPLACE TABLE {model.name} AS FROM {new}")
+            self.changes[model.name] = WHOLE
+        else:
+            self._apply(model, change, new)
+            self.changes[model.name] = change
+        return Step(model.name, "rebuilt", why, None, change.rows)
+
+    def _materialise(self, model: Model) -> None:
+        materialise(self.engine, model, self.kinds.get(model.name))
+        self.kinds[model.name] = "VIEW" if model.is_view else "BASE TABLE"
+        self.changes[model.name] = WHOLE
+
+    def _apply(self, model: Model, change: Change, new: str | None = None) -> None:
+        """Put rows in place of others, by the model's key; without a key the table is replaced, or its changed keys."""
+        if change.is_none:
+            return
+        if model.header.key:
+            if change.gone is not None:
+                same = " AND ".join(f'm."{name}" IS NOT DISTINCT FROM g."{name}"' for name in model.header.key)
+                self.engine.execute(f"DELETE FROM {model.name} AS m USING {change.gone} AS g WHERE {same}")
+            self.engine.execute(f"INSERT INTO {model.name} FROM {change.came}")
+        elif new is not None:
+            self.engine.execute(f"CREATE OR REPLACE TABLE {model.name} AS FROM {new}")
+        else:
+            raise ModelError(f"{model.name}: `incremental` needs a key", "Give its header a key: the columns of a row.")
+
+    def _run(self, model: Model, sql: str) -> int:
+        rows = run(self.engine, model, sql)
+        return int(rows[0][0]) if rows else 0
+
+
+def _reading(model: Model, table: str, image: str) -> str:
+    """The model's text with some rows of a table in the table's place."""
+    if model.query is None:
+        raise ModelError(f"{model.name} has no query")
+    query = model.query.copy()
+    for node in list(query.find_all(exp.Table)):
+        if f"{node.db}.{node.name}" == table:
+            node.replace(exp.to_table(image, alias=node.alias or node.name))
+    return query.sql(dialect="duckdb", comments=False)

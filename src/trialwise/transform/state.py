@@ -1,0 +1,63 @@
+"""What the tables of the store were built from: kept beside them, written in the same transaction.
+
+state.models     one row per model: the fingerprint of the definition its table was built by
+state.inputs     one row per raw or config table: how far it had been filled, or a digest of its rows
+state.warnings   one row per check of level `warn` that found rows, of the model as it is now
+state.gone_*     rows of raw tables the loader has taken away since
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trialwise.engines.duckdb import Engine
+from trialwise.transform.model import Model
+
+SCHEMA = "state"
+_TABLES = """
+CREATE SCHEMA IF NOT EXISTS state;
+CREATE TABLE IF NOT EXISTS state.models (model VARCHAR NOT NULL, fingerprint VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS state.inputs (input VARCHAR NOT NULL, mark HUGEINT NOT NULL)
+"""
+
+
+@dataclass(frozen=True)
+class State:
+    """Fingerprints of models and marks of inputs, by name."""
+
+    models: Mapping[str, str]
+    inputs: Mapping[str, int]
+
+
+def fingerprint(model: Model) -> str:
+    """Names a definition: the text that runs, what the header promises of it, and whether it is a view."""
+    text = f"{model.is_view}\n{model.header.model_dump_json()}\n{model.sql}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read(engine: Engine) -> State | None:
+    """The state of the store; None where nothing was built since it was filled."""
+    has = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'state' AND table_name IN ('models', 'inputs')"
+    if engine.rows(has)[0][0] < 2:
+        return None
+    found = State(
+        dict(engine.rows("SELECT model, fingerprint FROM state.models")),
+        dict(engine.rows("SELECT input, mark FROM state.inputs")),
+    )
+    return found if found.models else None
+
+
+def write(engine: Engine, models: Mapping[str, str], inputs: Mapping[str, int]) -> None:
+    """Replace the state; inside the transaction that built the tables."""
+    engine.execute(_TABLES)
+    for table, values in (("models", models), ("inputs", inputs)):
+        engine.clear(f"state.{table}")
+        engine.execute(f"INSERT INTO state.{table} SELECT unnest($names), unnest($values)",
+                       {"names": list(values), "values": list(values.values())})  # fmt: skip
+
+
+def forget(engine: Engine) -> None:
+    """Leave nothing that tells what was built: the next refresh builds everything."""
+    engine.execute("DROP SCHEMA IF EXISTS state CASCADE")

@@ -1,0 +1,220 @@
+"""What a query shows of itself: where a column comes from, what the clock can do to it, and how it reads a table.
+
+Everything here is cautious: what cannot be told is told as None or False, and the model is then rebuilt whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from trialwise.transform.model import Model
+
+_COMPARISONS = (exp.LT, exp.LTE, exp.GT, exp.GTE)
+_GATHERING = (
+    exp.AggFunc, exp.Window, exp.Distinct, exp.Limit, exp.Offset, exp.Qualify, exp.Except, exp.Intersect, exp.Group,
+    exp.Anonymous, exp.AnonymousAggFunc,
+)  # fmt: skip
+"""What makes a row of the result depend on more than one row of a table; unknown functions among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A column of a table."""
+
+    table: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A comparison of a table's column with a column of the clock: only for rows between two clocks do these differ."""
+
+    origin: Origin
+    clock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A table only ever joined by equality: its rows with a value touch the rows of `origin` with that value."""
+
+    column: str
+    origin: Origin
+
+
+class Trace:
+    """The scopes of a model's query, taken apart once."""
+
+    def __init__(self, model: Model, models: Mapping[str, Model]) -> None:
+        self._models = models
+        self._query = model.query
+        self._scopes: list[Scope] = [] if model.query is None else list(traverse_scope(model.query))
+
+    def clock_uses(self, clock: str) -> tuple[set[str], list[Crossing] | None]:
+        """The columns of the one-row table `clock` the query reads, and the comparisons all of them stand in.
+
+        The comparisons are None where a column stands anywhere else: then every move of the clock counts.
+        """
+        columns: set[str] = set()
+        crossings: list[Crossing] | None = []
+        for scope, column in self._columns_of(clock):
+            columns.add(column.name)
+            other = _compared_with(column)
+            origin = None if other is None else self.origin(scope, other)
+            if origin is None:
+                crossings = None
+            elif crossings is not None:
+                crossings.append(Crossing(origin, column.name))
+        return columns, crossings
+
+    def columns_read(self, table: str) -> set[str]:
+        """The columns of a table the query names; all of them where a star may stand for some."""
+        if any(_has_star(scope, table) for scope in self._scopes):
+            return set(self._models[table].column_names)
+        return {column.name for _, column in self._columns_of(table)}
+
+    def _columns_of(self, table: str) -> Iterator[tuple[Scope, exp.Column]]:
+        known = set(self._models[table].column_names)
+        for scope in self._scopes:
+            names = _aliases(scope, table)
+            if not names:
+                continue
+            for column in scope.columns:
+                unsaid = not column.table and column.name in known
+                if column.table in names or unsaid:
+                    yield scope, column
+
+    def origin(self, scope: Scope, column: exp.Column) -> Origin | None:
+        """The table's column whose value this one is, handed through CTEs unchanged; None where it cannot be told."""
+        if not column.table:
+            return None
+        source = scope.sources.get(column.table)
+        if isinstance(source, exp.Table):
+            table = f"{source.db}.{source.name}"
+            known = source.db and column.name in self._models[table].column_names
+            return Origin(table, column.name) if known else None
+        return self._handed_through(source, column.name) if isinstance(source, Scope) else None
+
+    def _handed_through(self, scope: Scope, name: str) -> Origin | None:
+        if not isinstance(scope.expression, exp.Select):
+            return None
+        starred: list[Origin] = []
+        for item in scope.expression.expressions:
+            value = item.unalias()
+            if isinstance(value, exp.Column) and isinstance(value.this, exp.Star):
+                found = self.origin(scope, exp.column(name, table=value.table))
+                starred += [found] if found is not None else []
+            elif item.alias_or_name == name:
+                return self.origin(scope, value) if isinstance(value, exp.Column) else None
+        return starred[0] if len(starred) == 1 else None
+
+    def lookup(self, table: str, within: frozenset[str]) -> list[Lookup] | None:
+        """How each reading of `table` is joined, by equality, to a table of `within`; None where one is not."""
+        found: list[Lookup] = []
+        for scope in self._scopes:
+            for alias in _aliases(scope, table):
+                one = self._lookup(scope, alias, within)
+                if one is None:
+                    return None
+                found.append(one)
+        return found or None
+
+    def _lookup(self, scope: Scope, alias: str, within: frozenset[str]) -> Lookup | None:
+        for join in scope.expression.args.get("joins") or []:
+            if join.this.alias_or_name != alias or (join.args.get("side") or "").upper() not in ("", "LEFT"):
+                continue
+            on = join.args.get("on")
+            for part in on.flatten() if isinstance(on, exp.And) else [on]:
+                if not isinstance(part, exp.EQ):
+                    continue
+                sides = [part.this, part.expression]
+                mine = [side for side in sides if isinstance(side, exp.Column) and side.table == alias]
+                others = [side for side in sides if isinstance(side, exp.Column) and side.table not in ("", alias)]
+                if len(mine) == 1 and len(others) == 1:
+                    origin = self.origin(scope, others[0])
+                    if origin is not None and origin.table in within:
+                        return Lookup(mine[0].name, origin)
+        return None
+
+    def is_linear_in(self, table: str) -> bool:
+        """Whether the rows of the result are those each row of `table` brings by itself, the other tables given.
+
+        Then the result of some rows of the table is what they add, or took away.
+        """
+        query = self._query
+        if query is None or next(query.find_all(*_GATHERING), None) is not None:
+            return False
+        if any(union.args.get("distinct") is not False for union in query.find_all(exp.SetOperation)):
+            return False
+        reading = [scope for scope in self._scopes if _aliases(scope, table)]
+        if len(reading) != 1 or len(_aliases(reading[0], table)) != 1:
+            return False
+        scope: Scope | None = reading[0]
+        alias = next(iter(_aliases(reading[0], table)))
+        while scope is not None:
+            if not _keeps_rows_of(scope, alias):
+                return False
+            above = [
+                (reader, name)
+                for reader in self._scopes
+                for name, source in reader.sources.items()
+                if source is scope and name in _from_names(reader)
+            ]
+            if len(above) > 1:
+                return False
+            if not above:
+                return scope.expression is query
+            scope, alias = above[0]
+        return False
+
+
+def _from_names(scope: Scope) -> set[str]:
+    if not isinstance(scope.expression, exp.Select):
+        return set()
+    from_ = scope.expression.args.get("from_")
+    joins = scope.expression.args.get("joins") or []
+    return {part.this.alias_or_name for part in ([from_] if from_ is not None else []) + joins}
+
+
+def _keeps_rows_of(scope: Scope, alias: str) -> bool:
+    """Whether a SELECT reads `alias` where no join can make rows up for want of it."""
+    select = scope.expression
+    if not isinstance(select, exp.Select) or alias not in _from_names(scope):
+        return False
+    for join in select.args.get("joins") or []:
+        side, kind = (join.args.get("side") or "").upper(), (join.args.get("kind") or "").upper()
+        if side not in ("", "LEFT") or kind not in ("", "INNER", "CROSS", "OUTER") or join.args.get("method"):
+            return False
+        if side == "LEFT" and join.this.alias_or_name == alias:
+            return False
+    return not scope.subquery_scopes
+
+
+def _aliases(scope: Scope, table: str) -> set[str]:
+    return {
+        name
+        for name, source in scope.sources.items()
+        if isinstance(source, exp.Table) and f"{source.db}.{source.name}" == table and name in _from_names(scope)
+    }
+
+
+def _has_star(scope: Scope, table: str) -> bool:
+    names = _aliases(scope, table)
+    if not names:
+        return False
+    stars = [item for item in scope.expression.expressions if item.find(exp.Star) is not None]
+    return any(
+        isinstance(star, exp.Star) or (isinstance(star, exp.Column) and star.table in names)
+        for star in (item.unalias() for item in stars)
+    )
+
+
+def _compared_with(column: exp.Column) -> exp.Column | None:
+    parent = column.parent
+    if not isinstance(parent, _COMPARISONS):
+        return None
+    other = parent.expression if parent.this is column else parent.this
+    return other if isinstance(other, exp.Column) else None
