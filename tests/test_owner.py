@@ -28,12 +28,13 @@ from trialwise.errors import CheckFailed, ConfigError, InputError, NotFoundError
 from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import ImportReceipt, LoadReport
 from trialwise.owner import asking, service, wire
-from trialwise.owner.operations import REFRESH, Moment
+from trialwise.owner.operations import REFRESH, Wanted
 from trialwise.owner.service import Owner
 from trialwise.owner.wire import Asked, Failure, Told, valued
 from trialwise.pipeline import Refreshed
 from trialwise.transform.build import BuildReport, Built
 from trialwise.transform.check import CheckResult
+from trialwise.transform.incremental import Step
 from trialwise.workspace import Workspace, claim
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 5)
@@ -46,6 +47,7 @@ REFRESHED = Refreshed(
         (Built("marts.trials", 7, 0.25), Built("staging.events", None, 0.0)),
         (CheckResult("marts.trials", "trial_id is not null", "warn", 2, ("trial_id=\x00é 💥",), 0.5),),
     ),
+    (Step("marts.trials", "restricted", "intermediate.trials", 3, 7, 0.25), Step("staging.events", "unchanged", "")),
     1.5,
 )
 RECEIPT = ImportReceipt("a.csv", "events", "flat", "ab" * 32, 5, 5, refused=1, repeats=NOON)
@@ -150,7 +152,11 @@ def test_every_operation_goes_to_the_owner_with_its_arguments(
     imported = asking.import_files(workspace, [workspace.folder / "a.csv"], kind="events")
     assert ([receipt.received for receipt in imported.receipts], imported.loaded) == ([1], LOADED)
     assert calls == [
-        ("refresh", (), {"as_of": "2026-03-01", "known_at": "2026-03-02", "into": Path("x.duckdb").resolve()}),
+        (
+            "refresh",
+            (),
+            {"as_of": "2026-03-01", "known_at": "2026-03-02", "into": Path("x.duckdb").resolve(), "full": False},
+        ),
         ("quarantined", (), {"reason": "bad_json", "waiting": False, "most": 3}),
         ("quarantined_record", ("3f",), {}),
         ("retry_record", ("3f", b"\xff{}"), {}),
@@ -446,6 +452,6 @@ def _ask_refresh(workspace: Workspace) -> socket.socket:
     """A command that has asked and does not read the answer."""
     connection = wire.connect(workspace.socket)
     assert connection is not None
-    arguments = valued(REFRESH.takes)(value=Moment()).model_dump_json()
+    arguments = valued(REFRESH.takes)(value=Wanted()).model_dump_json()
     connection.sendall(_asked(__version__, "refresh", arguments) + b"\n")
     return connection

@@ -18,7 +18,8 @@ import pytest
 
 from tests.crash import crash_at_every_step
 from tests.landing.kit import event, subscription
-from trialwise.delivery.generation import open_generation, publish
+from trialwise.delivery.generation import open_generation
+from trialwise.delivery.publishing import publish
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.errors import DiskFull, StoreDamaged
 from trialwise.landing import durable

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from trialwise.building import Building
 from trialwise.clock import Clock, clock_for, utc_now
 from trialwise.config import Config
 from trialwise.config.milestones import declared_events
-from trialwise.delivery.generation import publish, write_generation
+from trialwise.delivery.publishing import ALWAYS, Delta, Published, is_current, publish, write_generation
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError
 from trialwise.landing import durable
@@ -25,6 +26,7 @@ from trialwise.landing.report import LoadReport
 from trialwise.landing.settings import LoadSettings
 from trialwise.sources.formats import TRANSLATORS
 from trialwise.store import Store
+from trialwise.transform import state
 from trialwise.transform.build import BuildReport
 from trialwise.transform.changes import drop_all
 from trialwise.transform.columns import check_columns
@@ -36,6 +38,7 @@ from trialwise.workspace import CONFIG_NAME, Workspace
 
 Progress = Callable[[str, int, int], None]
 Done = TypeVar("Done")
+CLOCK_TABLE = "marts.clock"
 NEEDS_LENGTH = ("intermediate.event_trials", "announced_trials_have_an_end")
 
 
@@ -83,14 +86,17 @@ def refresh(
         calibration.give_back(workspace, store, models)
         if into is None:
             with _saying_what_to_set(workspace.config), store.transaction():
-                built = building.build(
-                    workspace, store, clock, models, ordered, progress, whole="asked for" if full else None
-                )
+                since = state.published(store)
+                whole = "it was asked for" if full else None
+                built = building.build(workspace, store, clock, models, ordered, progress, whole=whole)
+                deltas = _deltas(built, models, published)
+                if deltas:
+                    state.note_published(store, None)
             calibration.keep(workspace, store)
-            number = publish(store, workspace.published, published)
+            path = _publish(workspace, store, clock, published, deltas, None if built.whole else since)
             drop_all(store)
             store.execute("CHECKPOINT")
-            return workspace.published / f"{number:06d}.duckdb", loaded, built
+            return path, loaded, built
         with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
             calibration.take(store, scratch, clock, models)
             with _saying_what_to_set(workspace.config):
@@ -100,6 +106,69 @@ def refresh(
 
     path, loaded, built = owning(workspace, task, progress)
     return Refreshed(path, clock, loaded, built.report, built.steps, time.perf_counter() - started)
+
+
+def plan(workspace: Workspace, *, full: bool = False, progress: Progress | None = None) -> tuple[Step, ...]:
+    """What a refresh would do to each model now, why, and for how many keys.
+
+    What has landed is loaded; the models are worked out as a refresh does it and taken back, so that the answer is no
+    guess. Raises as `refresh` does.
+    """
+    clock = workspace_clock(workspace)
+    models = workspace_models(workspace)
+    ordered = order(models)
+    _check_promises(models)
+
+    def task(store: Engine, _filled: LoadReport) -> tuple[Step, ...]:
+        load(workspace, store, progress)
+        calibration.give_back(workspace, store, models)
+        store.execute("BEGIN TRANSACTION")
+        try:
+            with _saying_what_to_set(workspace.config):
+                whole = "it was asked for" if full else None
+                return building.build(workspace, store, clock, models, ordered, progress, whole=whole).steps
+        finally:
+            store.execute("ROLLBACK")
+
+    return owning(workspace, task, progress)
+
+
+def _deltas(built: Building, models: Mapping[str, Model], tables: Mapping[str, str]) -> dict[str, Delta]:
+    """What happened to the published tables that are not as they were; the clock's own move does not count."""
+    found = {}
+    for name in (*ALWAYS, *tables):
+        change = built.changes.get(name)
+        if change is None or change.is_none:
+            continue
+        if change.gone is None or change.came is None or name == CLOCK_TABLE:
+            found[name] = Delta()
+        else:
+            found[name] = Delta(change.gone, change.came, models[name].header.key)
+    return {} if found.keys() == {CLOCK_TABLE} else found
+
+
+def _publish(
+    workspace: Workspace,
+    store: Engine,
+    clock: Clock,
+    tables: Mapping[str, str],
+    deltas: Mapping[str, Delta],
+    since: tuple[int, int, date] | None,
+) -> Path:
+    """Publish what changed since a generation; all of it without one, and once a day, so that a file does not fray.
+
+    Nothing is published where nothing changed but the clock: what the results say is true of the later moment too.
+    """
+    before = None if since is None else Published(since[0], since[1])
+    if before is not None and not deltas and is_current(workspace.published, before):
+        return workspace.published / f"{before.number:06d}.duckdb"
+    today = clock.as_of_date
+    is_brought = before is not None and since is not None and since[2] == today
+    done = publish(
+        store, workspace.published, tables, since=before if is_brought else None, deltas=deltas if is_brought else None
+    )
+    state.note_published(store, (done.number, done.checksum, today))
+    return workspace.published / f"{done.number:06d}.duckdb"
 
 
 def load_landed(workspace: Workspace, *, progress: Progress | None = None) -> LoadReport:

@@ -36,7 +36,10 @@ TAKING = r"\.ndjson -> .*\.ndjson\.sealing$"
 NAMING = r"\.sealing -> .*/\d{6}\.ndjson$"
 LOAD = r"^landing/load\.py:load$"
 REFRESH = r"^pipeline\.py:task$"
-PUBLISH = r"^delivery/generation\.py:"
+MODELS = r"^transform/(build|incremental)\.py:"
+CHECKS = r"^transform/check(ed)?\.py:"
+WRITTEN = r"^(CREATE OR REPLACE TABLE|DELETE|INSERT)"
+PUBLISH = r"^delivery/publishing\.py:"
 
 POINTS = (
     # a request: appended, synced, answered
@@ -61,12 +64,12 @@ POINTS = (
     Point("load noted", "load", "parent", "pwrite", MANIFEST + r' .*"load"', "after"),
     # rows become results
     Point("calibration kept", "refresh", "parent", "rename", r"-> .*/calibration\.ndjson$", cause="first refresh"),
-    Point("model", "refresh", "parent", "sql", "", via=r"^transform/build\.py:", most=80, cause="refresh"),
-    Point("check", "refresh", "parent", "sql", "", via=r"^transform/check\.py:", most=30, cause="refresh"),
+    Point("model", "refresh", "parent", "sql", "", via=MODELS, most=80, cause="refresh"),
+    Point("check", "refresh", "parent", "sql", "", via=CHECKS, most=30, cause="refresh"),
     Point("models before COMMIT", "refresh", "parent", "sql", r"^COMMIT", via=REFRESH, cause="refresh"),
     Point("models after COMMIT", "refresh", "parent", "sql", r"^COMMIT", "after", via=REFRESH, cause="refresh"),
     # results become what is read
-    Point("copy", "publish", "parent", "sql", r"^CREATE TABLE", via=PUBLISH, most=30, cause="refresh"),
+    Point("copy", "publish", "parent", "sql", WRITTEN, via=PUBLISH, most=30, cause="refresh"),
     Point("copied", "publish", "parent", "sql", r"^CHECKPOINT", "after", via=PUBLISH, cause="refresh"),
     Point("generation synced", "publish", "parent", "fsync", r"\.duckdb\.unfinished$", "after", cause="refresh"),
     Point("generation named", "publish", "parent", "rename|replace", r"-> .*/\d{6}\.duckdb$", "after", cause="refresh"),
@@ -85,7 +88,7 @@ POINTS = (
     Point("file noted", "import", "command", "pwrite", MANIFEST, "after", cause="import"),
     Point("file named", "import", "command", "rename", r"\.open -> ", "after", cause="import"),
     Point("command asks", "command", "command", "sendall", "", "after", cause="refresh typed"),
-    Point("owner while asked", "command", "parent", "sql", "", via=r"^transform/build\.py:", most=40,
+    Point("owner while asked", "command", "parent", "sql", "", via=MODELS, most=40,
           cause="refresh typed"),
     # old segments become Parquet
     Point("Parquet written", "compact", "parent", "sql", r"^COPY", "after", cause="compact"),

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from trialwise.delivery.generation import Generation, open_generation, publish
+from trialwise.delivery.generation import Generation, open_generation
+from trialwise.delivery.publishing import publish
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.shipped import packaged_sql
 from trialwise.transform.expand import Expansion, item

@@ -104,7 +104,8 @@ def test_the_lists_there_are(published: Published) -> None:
 def test_a_list_of_ones_own_may_be_about_anything(published: Published) -> None:
     results = published(NOW, given())
     results.close()
-    from trialwise.delivery.generation import open_generation, write_generation
+    from trialwise.delivery.generation import open_generation
+    from trialwise.delivery.publishing import write_generation
     from trialwise.engines.duckdb import connect
 
     store = connect()

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from trialwise.cli.options import AsOf, Folder, KnownAt, examples
-from trialwise.cli.reports import say_refreshed
+from trialwise.cli.options import As, AsOf, Folder, Format, KnownAt, Output, examples
+from trialwise.cli.reports import say_refreshed, steps_frame
+from trialwise.cli.streams import show
 from trialwise.cli.workspaces import open_workspace
 from trialwise.errors import InputError
 
@@ -17,16 +18,29 @@ app = typer.Typer()
 
 @app.command(
     epilog=examples(
-        "trialwise refresh", "trialwise refresh --as-of 2026-03-01 --known-at 2026-03-05 --into march.duckdb"
+        "trialwise refresh",
+        "trialwise refresh --explain",
+        "trialwise refresh --full",
+        "trialwise refresh --as-of 2026-03-01 --known-at 2026-03-05 --into march.duckdb",
     )
 )
 def refresh(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     into: Annotated[Path | None, typer.Option(help="Write the results to a file of their own.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Build every model whole; the numbers are the same.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Only say what would be done to each model, and why; publish nothing.")
+    ] = False,
+    form: As = Format.table,
+    output: Output = None,
     folder: Folder = Path(),
 ) -> None:
-    """Load what was imported, compute every number, check it, publish it."""
+    """Load what was imported, bring every number up to date, check it, publish it.
+
+    What did not change is left alone, and where little changed only that is worked out anew.
+    """
+    from trialwise.owner.asking import plan
     from trialwise.owner.asking import refresh as run
     from trialwise.pipeline import workspace_clock
     from trialwise.progress import progress
@@ -40,6 +54,13 @@ def refresh(
             "a past moment is not published over the present one",
             "Add --into FILE, or ask for it where you read: trialwise metrics NAME --as-of DATE.",
         )
+    if explain:
+        if into is not None or as_of or known_at:
+            raise InputError("--explain is of the next refresh, not of a past moment", "Leave the other options out.")
+        with progress("refresh") as report:
+            steps = plan(workspace, full=full, progress=report)
+        show(steps_frame(steps), form, output)
+        return
     with progress("refresh") as report:
-        done = run(workspace, as_of=as_of, known_at=known_at, into=into, progress=report)
+        done = run(workspace, as_of=as_of, known_at=known_at, into=into, full=full, progress=report)
     say_refreshed(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from trialwise.cli.streams import file_name, say
@@ -42,10 +43,27 @@ def say_refreshed(done: Any) -> None:
     """What a refresh loaded, built and published, with its warnings."""
     if done.loaded.received:
         say_loaded(done.loaded, "")
-    rows = sum(built.rows or 0 for built in done.build.models)
-    say(
-        f"built {len(done.build.models)} models, {rows:,} rows, {len(done.build.checks)} checks in {done.seconds:.1f} s"
+    did = Counter(step.action for step in done.steps)
+    told = ", ".join(
+        f"{did[action]} {action}" for action in ("rebuilt", "restricted", "added", "unchanged") if did[action]
     )
+    say(f"{len(done.steps)} models: {told}; {len(done.build.checks)} checks; {done.seconds:.1f} s")
     for warning in done.build.warnings:
         say(f"  warning: {warning.model}: {warning.check}: {warning.bad_rows:,} rows, such as {warning.sample[0]}")
     say(f"as of {done.clock.as_of:%Y-%m-%d %H:%M}Z, published as {done.generation.name}")
+
+
+def steps_frame(steps: Any) -> Any:
+    """What a refresh does to each model, as a frame: columns as in `transform.incremental.Step`."""
+    import polars as pl
+
+    schema = {
+        "model": pl.String,
+        "action": pl.String,
+        "why": pl.String,
+        "keys": pl.Int64,
+        "rows": pl.Int64,
+        "seconds": pl.Float64,
+    }
+    rows = [(s.model, s.action, s.why, s.keys, s.rows, round(s.seconds, 3)) for s in steps]
+    return pl.DataFrame(rows, schema=schema, orient="row")

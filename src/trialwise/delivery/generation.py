@@ -1,14 +1,11 @@
-"""Published generations: written beside the store, switched by rename, read without ever locking it.
+"""Published generations, as readers open them: never locked, never changed.
 
-folder/000123.duckdb   one generation, complete and never changed
+folder/000123.duckdb   one generation, complete
 folder/CURRENT         the name of the one readers open
-
-A crash leaves CURRENT at the old generation; what the crash left behind is removed by the next publish.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlglot import exp
-
 from trialwise.delivery import account as accounts
 from trialwise.delivery import explain as explanations
 from trialwise.delivery import leads as lists
@@ -26,20 +21,14 @@ from trialwise.delivery import metrics as numbers
 from trialwise.delivery import trials as trial_rows
 from trialwise.delivery.query import query
 from trialwise.delivery.reader import Moment, Reader
-from trialwise.engines.duckdb import Engine, EngineError, cause_of, connect
+from trialwise.engines.duckdb import EngineError, connect
 from trialwise.errors import NotFoundError, StoreError
 
 if TYPE_CHECKING:
     import polars as pl
 
 CURRENT = "CURRENT"
-ALWAYS = ("intermediate.trial_days",)
-"""Published besides marts and lists: explanations, previews and back-tests read the one feature row."""
-
-_NUMBER = re.compile(r"(\d{6,})\.duckdb")
-_ALIAS = "generation_being_written"
-_NUMBERED = "CREATE TABLE generation_being_written.main.generation AS SELECT CAST($number AS BIGINT) AS number"
-_TABLES = "SELECT concat(schema_name, '.', table_name) FROM duckdb_tables() WHERE database_name = current_database()"
+NUMBER = re.compile(r"(\d{6,})\.duckdb")
 
 
 @dataclass(frozen=True)
@@ -120,53 +109,6 @@ class Generation:
         self.reader.engine.close()
 
 
-def publish(store: Engine, folder: Path, tables: Mapping[str, str], *, keep: int = 3) -> int:
-    """Copy tables of the store into a new generation and make it the current one; its number comes back.
-
-    store: a connection outside any transaction. tables: `schema.table` -> description; intermediate.trial_days is
-    added when the store has it. keep: how many generations stay, for readers that still hold an older one.
-    Until the last rename readers see the old generation; calling it again after a crash is safe.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder, keep=None)
-    try:
-        current = _current_number(folder) or 0
-    except StoreError:  # damaged; it is about to be replaced
-        current = 0
-    number = max([*_numbers(folder), current]) + 1
-    path = folder / f"{number:06d}.duckdb"
-    write_generation(store, path, tables, number=number)
-    _replace(folder / CURRENT, path.name)
-    _sweep(folder, keep=keep)
-    return number
-
-
-def write_generation(store: Engine, path: Path, tables: Mapping[str, str], *, number: int = 0) -> None:
-    """Copy tables of the store into a generation file of its own, complete or not at all.
-
-    A file already at `path` is replaced. Raises StoreError naming the table that could not be copied.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    for leftover in (unfinished, Path(f"{unfinished}.wal")):
-        leftover.unlink(missing_ok=True)
-    have = {name for (name,) in store.rows(_TABLES)}
-    chosen = {**{name: "" for name in ALWAYS if name in have}, **tables}
-    store.execute(f"ATTACH {exp.Literal.string(str(unfinished)).sql('duckdb')} AS {_ALIAS}")
-    try:
-        for name, description in chosen.items():
-            _copy(store, name, description)
-        if chosen.keys() >= trial_rows.ROWS_NEED:
-            store.execute(trial_rows.BUILD_ROWS)
-        store.execute(_NUMBERED, {"number": number})
-        store.execute(f"CHECKPOINT {_ALIAS}")
-    finally:
-        store.execute(f"DETACH {_ALIAS}")
-    _sync(unfinished)
-    unfinished.replace(path)
-    _sync(path.parent)
-
-
 def open_generation(path: Path, roots: tuple[Path, ...] = ()) -> Generation:
     """Open the current generation of a folder, or one generation file, read-only and shut off from other files.
 
@@ -177,7 +119,7 @@ def open_generation(path: Path, roots: tuple[Path, ...] = ()) -> Generation:
     file = path
     remedy: str | None = "Delete it and ask again: it is computed anew."
     if path.is_dir() or not path.exists():
-        number = _current_number(path)
+        number = current_number(path)
         if number is None:
             raise NotFoundError(f"nothing is published in {path}", "Run 'trialwise refresh' first.")
         file = path / f"{number:06d}.duckdb"
@@ -193,64 +135,15 @@ def open_generation(path: Path, roots: tuple[Path, ...] = ()) -> Generation:
     return Generation(Reader(engine, number, roots), file)
 
 
-def _copy(store: Engine, name: str, description: str) -> None:
-    schema, _, table = name.partition(".")
-    target = exp.table_(table, db=schema, catalog=_ALIAS, quoted=True).sql("duckdb")
-    source = exp.table_(table, db=schema, quoted=True).sql("duckdb")
-    schema_name = exp.to_identifier(schema, quoted=True).sql("duckdb")
+def current_number(folder: Path) -> int | None:
+    """The number CURRENT names, None before the first. Raises StoreError where it names none."""
     try:
-        store.execute(f"CREATE SCHEMA IF NOT EXISTS {_ALIAS}.{schema_name}")
-        store.execute(f"CREATE TABLE {target} AS FROM {source}")
-        if description:
-            store.execute(f"COMMENT ON TABLE {target} IS {exp.Literal.string(description).sql('duckdb')}")
-    except EngineError as error:
-        raise StoreError(
-            f"{name} cannot be published: {cause_of(error)}", "The generation published before stays."
-        ) from error
-
-
-def _numbers(folder: Path) -> list[int]:
-    found = [_NUMBER.fullmatch(path.name) for path in folder.iterdir()]
-    return sorted(int(match.group(1)) for match in found if match is not None)
-
-
-def _current_number(folder: Path) -> int | None:
-    try:
-        match = _NUMBER.fullmatch((folder / CURRENT).read_text(encoding="ascii").strip())
+        match = NUMBER.fullmatch((folder / CURRENT).read_text(encoding="ascii").strip())
     except FileNotFoundError:
         return None
     if match is None:
         raise StoreError(f"{folder / CURRENT} names no generation", "Run 'trialwise refresh': it names a new one.")
     return int(match.group(1))
-
-
-def _sweep(folder: Path, keep: int | None) -> None:
-    """Remove what a crash left and, with `keep`, generations that are older than the newest `keep`."""
-    for leftover in folder.glob(".*.unfinished*"):
-        leftover.unlink(missing_ok=True)
-    if keep is None:
-        return
-    current = _current_number(folder)
-    old = [number for number in _numbers(folder) if current is not None and number <= current][: -max(keep, 1)]
-    for number in old:
-        (folder / f"{number:06d}.duckdb").unlink(missing_ok=True)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a small file so that readers see the old text or the new, and a crash leaves one of both."""
-    fresh = path.with_name(f".{path.name}.unfinished")
-    fresh.write_text(text + "\n", encoding="ascii")
-    _sync(fresh)
-    fresh.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _instant(moment: datetime) -> str:

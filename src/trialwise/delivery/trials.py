@@ -23,7 +23,7 @@ TRIAL_COLUMNS = (
 
 ROWS_NEED = frozenset({"marts.trials", "marts.trial_segments", "marts.trial_reasons", "marts.segments"})
 BUILD_ROWS = """
-CREATE TABLE generation_being_written.main.trial_rows AS
+CREATE OR REPLACE TABLE generation_being_written.main.trial_rows AS
 WITH segments AS (
     SELECT s.trial_id, list(s.segment ORDER BY g.ordinal) AS keys
     FROM marts.trial_segments AS s

@@ -185,6 +185,12 @@ class Engine:
         """Delete every row of `table`."""
         self.execute(f"DELETE FROM {table}")
 
+    def replace_rows(self, table: str, key: Sequence[str], gone: str, came: str) -> None:
+        """Delete the rows of `table` whose key is one of the relation `gone`, and insert those of `came`."""
+        same = " AND ".join(f'm."{name}" IS NOT DISTINCT FROM g."{name}"' for name in key)
+        self.execute(f"DELETE FROM {table} AS m USING {gone} AS g WHERE {same}")
+        self.execute(f"INSERT INTO {table} FROM {came}")
+
     @contextmanager
     def transaction(self) -> Iterator[Engine]:
         """BEGIN … COMMIT; any exception rolls everything back and is raised again."""

@@ -26,6 +26,7 @@ from trialwise.owner.operations import (
     COMPACT,
     DOCTOR,
     LOAD,
+    PLAN,
     QUARANTINE_LIST,
     QUARANTINE_RETRY,
     QUARANTINE_SHOW,
@@ -36,10 +37,12 @@ from trialwise.owner.operations import (
     Operation,
     Record,
     Waiting,
+    Wanted,
 )
 from trialwise.owner.wire import Asked, Told, valued
 from trialwise.pipeline import Progress, Refreshed
 from trialwise.stripe_intake import Door, StripeImported
+from trialwise.transform.incremental import Step
 from trialwise.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -55,11 +58,17 @@ def refresh(
     as_of: str | None = None,
     known_at: str | None = None,
     into: Path | None = None,
+    full: bool = False,
     progress: Progress | None = None,
 ) -> Refreshed:
     """As pipeline.refresh."""
-    asked = Moment(as_of, known_at, None if into is None else into.resolve())
+    asked = Wanted(as_of, known_at, None if into is None else into.resolve(), full)
     return carry_out(REFRESH, workspace, asked, progress)
+
+
+def plan(workspace: Workspace, *, full: bool = False, progress: Progress | None = None) -> tuple[Step, ...]:
+    """As pipeline.plan."""
+    return carry_out(PLAN, workspace, Wanted(full=full), progress)
 
 
 def open_results(

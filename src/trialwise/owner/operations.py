@@ -15,6 +15,7 @@ from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import LoadReport
 from trialwise.pipeline import Progress, Refreshed
+from trialwise.transform.incremental import Step
 from trialwise.workspace import Workspace
 
 A = TypeVar("A")
@@ -23,11 +24,20 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Moment:
-    """Which moment's results are meant; `into` is an absolute path."""
+    """Which moment's results are meant."""
+
+    as_of: str | None = None
+    known_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which refresh is meant: of which moment, into which file (an absolute path), and whether all is built whole."""
 
     as_of: str | None = None
     known_at: str | None = None
     into: Path | None = None
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,8 +75,14 @@ class Operation(Generic[A, R]):
     after: str
 
 
-def _refresh(workspace: Workspace, asked: Moment, progress: Progress | None) -> Refreshed:
-    return pipeline.refresh(workspace, as_of=asked.as_of, known_at=asked.known_at, into=asked.into, progress=progress)
+def _refresh(workspace: Workspace, asked: Wanted, progress: Progress | None) -> Refreshed:
+    return pipeline.refresh(
+        workspace, as_of=asked.as_of, known_at=asked.known_at, into=asked.into, full=asked.full, progress=progress
+    )
+
+
+def _plan(workspace: Workspace, asked: Wanted, progress: Progress | None) -> tuple[Step, ...]:
+    return pipeline.plan(workspace, full=asked.full, progress=progress)
 
 
 def _results(workspace: Workspace, asked: Moment, progress: Progress | None) -> Path:
@@ -103,7 +119,8 @@ def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -
 _AGAIN = "What was published before stays, and nothing that was received is lost. Run the command again."
 _LANDED = "What has landed is kept; the next load takes it."
 
-REFRESH = Operation("refresh", Moment, Refreshed, _refresh, _AGAIN)
+REFRESH = Operation("refresh", Wanted, Refreshed, _refresh, _AGAIN)
+PLAN = Operation("plan", Wanted, tuple[Step, ...], _plan, _AGAIN)
 RESULTS = Operation("results", Moment, Path, _results, _AGAIN)
 LOAD = Operation("load", Nothing, LoadReport, _load, _LANDED)
 QUARANTINE_LIST = Operation("quarantine list", Waiting, bytes, _list, _AGAIN)
@@ -116,5 +133,5 @@ DOCTOR = Operation("doctor", Nothing, list[Finding], _doctor, _AGAIN)
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {
     operation.name: operation
-    for operation in (REFRESH, RESULTS, LOAD, QUARANTINE_LIST, QUARANTINE_SHOW, QUARANTINE_RETRY, COMPACT, DOCTOR)
+    for operation in (REFRESH, PLAN, RESULTS, LOAD, QUARANTINE_LIST, QUARANTINE_SHOW, QUARANTINE_RETRY, COMPACT, DOCTOR)
 }

@@ -26,7 +26,7 @@ from trialwise.transform.trace import Trace
 
 Action = Literal["unchanged", "restricted", "added", "rebuilt"]
 CLOCK = "config.clock"
-ONE_ROW = (CLOCK, "config.parameters")
+ONE_ROW = (CLOCK, "config.parameters", "marts.clock")
 """Tables of one row, whose columns count one by one."""
 MOST = 0.3
 """Share of a table's rows beyond which it is built whole: then that is cheaper."""
@@ -64,7 +64,7 @@ class Incremental:
     built: Mapping[str, str]
     kinds: dict[str, str]
     changes: dict[str, Change]
-    columns: Mapping[str, frozenset[str]]
+    columns: dict[str, frozenset[str]]
     clocks: tuple[Mapping[str, Any], Mapping[str, Any]]
     traces: dict[str, Trace] = field(default_factory=dict)
 
@@ -72,6 +72,8 @@ class Incremental:
         """Bring one model up to date; the models it reads come first. Raises ModelError naming model and cause."""
         started = time.perf_counter()
         step = self._bring(model)
+        if model.name in ONE_ROW:
+            self.columns[model.name] = self._changed_columns(model)
         return Step(step.model, step.action, step.why, step.keys, step.rows, time.perf_counter() - started)
 
     def _bring(self, model: Model) -> Step:
@@ -94,6 +96,16 @@ class Incremental:
             self.changes[model.name] = WHOLE
             return Step(model.name, "rebuilt", why)
         return self._whole(model, why)
+
+    def _changed_columns(self, model: Model) -> frozenset[str]:
+        change = self.changes[model.name]
+        if change.gone is None or change.came is None:
+            return frozenset() if change.is_none else frozenset(model.column_names)
+        before, now = (self.engine.rows(f"FROM {image}") for image in (change.gone, change.came))
+        if len(before) != 1 or len(now) != 1:
+            return frozenset(model.column_names)
+        values = zip(model.column_names, before[0], now[0], strict=True)
+        return frozenset(name for name, old, new in values if old != new)
 
     def _trace(self, model: Model) -> Trace:
         if model.name not in self.traces:
@@ -239,11 +251,8 @@ class Incremental:
         """Put rows in place of others, by the model's key; without a key the table is replaced, or its changed keys."""
         if change.is_none:
             return
-        if model.header.key:
-            if change.gone is not None:
-                same = " AND ".join(f'm."{name}" IS NOT DISTINCT FROM g."{name}"' for name in model.header.key)
-                self.engine.execute(f"DELETE FROM {model.name} AS m USING {change.gone} AS g WHERE {same}")
-            self.engine.execute(f"INSERT INTO {model.name} FROM {change.came}")
+        if model.header.key and change.gone is not None and change.came is not None:
+            self.engine.replace_rows(model.name, model.header.key, change.gone, change.came)
         elif new is not None:
             self.engine.execute(f"CREATE OR REPLACE TABLE {model.name} AS FROM {new}")
         else:

@@ -3,6 +3,7 @@
 state.models     one row per model: the fingerprint of the definition its table was built by
 state.inputs     one row per raw or config table: how far it had been filled, or a digest of its rows
 state.warnings   one row per check of level `warn` that found rows, of the model as it is now
+state.published  the generation that holds the tables as they are now; empty until one does
 state.gone_*     rows of raw tables the loader has taken away since
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from trialwise.engines.duckdb import Engine
 from trialwise.transform.model import Model
@@ -19,7 +21,8 @@ SCHEMA = "state"
 _TABLES = """
 CREATE SCHEMA IF NOT EXISTS state;
 CREATE TABLE IF NOT EXISTS state.models (model VARCHAR NOT NULL, fingerprint VARCHAR NOT NULL);
-CREATE TABLE IF NOT EXISTS state.inputs (input VARCHAR NOT NULL, mark HUGEINT NOT NULL)
+CREATE TABLE IF NOT EXISTS state.inputs (input VARCHAR NOT NULL, mark HUGEINT NOT NULL);
+CREATE TABLE IF NOT EXISTS state.published (number BIGINT NOT NULL, checksum BIGINT NOT NULL, whole_on DATE NOT NULL)
 """
 
 
@@ -56,6 +59,20 @@ def write(engine: Engine, models: Mapping[str, str], inputs: Mapping[str, int]) 
         engine.clear(f"state.{table}")
         engine.execute(f"INSERT INTO state.{table} SELECT unnest($names), unnest($values)",
                        {"names": list(values), "values": list(values.values())})  # fmt: skip
+
+
+def published(engine: Engine) -> tuple[int, int, date] | None:
+    """The generation that holds the tables as they are: its number, checksum, and the day all of it was written."""
+    engine.execute(_TABLES)
+    rows = engine.rows("SELECT number, checksum, whole_on FROM state.published")
+    return rows[0] if rows else None
+
+
+def note_published(engine: Engine, found: tuple[int, int, date] | None) -> None:
+    """Note the generation that holds the tables as they are; None while there is none."""
+    engine.clear("state.published")
+    if found is not None:
+        engine.execute("INSERT INTO state.published VALUES (?, ?, ?)", list(found))
 
 
 def forget(engine: Engine) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import trialwise.delivery.generation as module
-from trialwise.delivery.generation import CURRENT, open_generation, publish, write_generation
+import trialwise.delivery.publishing as module
+from trialwise.delivery.generation import CURRENT, open_generation
+from trialwise.delivery.publishing import publish, write_generation
 from trialwise.engines.duckdb import Engine, EngineError, connect
 from trialwise.errors import NotFoundError, StoreError
 
@@ -40,10 +41,10 @@ def read(folder: Path) -> str:
 
 
 def test_readers_find_the_newest_generation(store: Engine, tmp_path: Path) -> None:
-    assert publish(store, tmp_path, TABLES) == 1
+    assert publish(store, tmp_path, TABLES).number == 1
     assert read(tmp_path) == "as of 2026-01-01 00:00Z (generation 1)"
     set_clock(store, "2026-01-02")
-    assert publish(store, tmp_path, TABLES) == 2
+    assert publish(store, tmp_path, TABLES).number == 2
     assert read(tmp_path) == "as of 2026-01-02 00:00Z (generation 2)"
 
 
@@ -72,7 +73,7 @@ def test_a_table_that_cannot_be_copied_leaves_the_published_results(store: Engin
     with pytest.raises(StoreError, match=r"marts\.missing cannot be published"):
         publish(store, tmp_path, {**TABLES, "marts.missing": ""})
     assert (tmp_path / CURRENT).read_text() == "000001.duckdb\n"
-    assert publish(store, tmp_path, TABLES) == 2
+    assert publish(store, tmp_path, TABLES).number == 2
     assert not list(tmp_path.glob(".*unfinished*"))
 
 
@@ -96,7 +97,7 @@ def test_a_crash_at_any_rename_is_mended_by_the_next_publish(
         publish(store, tmp_path, TABLES)
     monkeypatch.undo()
     assert read(tmp_path).endswith("(generation 1)")
-    number = publish(store, tmp_path, TABLES)
+    number = publish(store, tmp_path, TABLES).number
     assert read(tmp_path).endswith(f"(generation {number})")
     assert not list(tmp_path.glob(".*"))
 
@@ -175,4 +176,4 @@ def test_only_tables_of_the_store_itself_are_published(store: Engine, tmp_path: 
     other = tmp_path / "other.duckdb"
     store.execute(f"ATTACH '{other}' AS other")
     store.execute("CREATE SCHEMA other.intermediate; CREATE TABLE other.intermediate.trial_days AS SELECT 1 AS x")
-    assert publish(store, tmp_path / "published", TABLES) == 1
+    assert publish(store, tmp_path / "published", TABLES).number == 1
