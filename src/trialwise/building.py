@@ -76,7 +76,7 @@ def build(
             progress("checks", len(ordered), len(ordered))
         checks = checked.check(engine, ordered, changes)
         built = [Built(step.model, step.rows, step.seconds) for step in steps if step.action != "unchanged"]
-    state.write(engine, {model.name: state.fingerprint(model) for model in ordered}, now)
+    state.write(engine, {model.name: model.fingerprint for model in ordered}, now)
     checked.keep(engine, checks)
     inputs.let_go(engine)
     return Building(BuildReport(tuple(built), tuple(checks)), steps, changes, whole)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,10 @@ from trialwise.scoring.rules import (
 )
 from trialwise.scoring.segments import segment_expansion, segment_rows, segments_in_force
 from trialwise.shipped import packaged_sql
+from trialwise.transform.columns import check_columns
 from trialwise.transform.condition import parse_condition
 from trialwise.transform.expand import Expansion, Replacement, item
+from trialwise.transform.keys import check_incremental
 from trialwise.transform.model import Model, find_files, load_model, load_models
 
 if TYPE_CHECKING:
@@ -42,12 +45,51 @@ def roots(own: Path | None = None) -> list[Path]:
 
 
 def models(config: Config, own: Path | None = None) -> dict[str, Model]:
-    """Every model of a workspace by name, expanded for its configuration.
+    """Every model of a workspace by name, expanded for its configuration; as they were where nothing of it changed.
 
     Raises ModelError for a file that cannot be used and ConfigError for a segment or score rule that does not
     type-check against the catalogue, each naming it.
     """
-    return load_models(roots(own), expansion(config, own))
+    return dict(_composed(_definition(config, own)))
+
+
+def promised_models(config: Config, own: Path | None = None) -> dict[str, Model]:
+    """As `models`, once what the queries alone can show is shown: incremental keys kept, columns of metrics there.
+
+    Raises ModelError naming the model and the promise, also as `models` does.
+    """
+    return dict(_promised(_definition(config, own)))
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """What models are made of; two of the same text and files are one."""
+
+    digest: str
+    config: Config = field(compare=False)
+    own: Path | None = field(compare=False)
+
+
+def _definition(config: Config, own: Path | None) -> _Definition:
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    for name, path in sorted(find_files(roots(own)).items()):
+        digest.update(f"{name} {path} ".encode() + path.read_bytes())
+    return _Definition(digest.hexdigest(), config, own)
+
+
+@lru_cache(maxsize=4)
+def _composed(definition: _Definition) -> dict[str, Model]:
+    return load_models(roots(definition.own), expansion(definition.config, definition.own))
+
+
+@lru_cache(maxsize=4)
+def _promised(definition: _Definition) -> dict[str, Model]:
+    found = _composed(definition)
+    for model in found.values():
+        check_incremental(model, found)
+        if model.schema == "metrics":
+            check_columns(model, found)
+    return found
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,8 @@ from trialwise.store import Store
 from trialwise.transform import state
 from trialwise.transform.build import BuildReport
 from trialwise.transform.changes import drop_all
-from trialwise.transform.columns import check_columns
 from trialwise.transform.graph import order
 from trialwise.transform.incremental import Step
-from trialwise.transform.keys import check_incremental
 from trialwise.transform.model import Model
 from trialwise.workspace import CONFIG_NAME, Workspace
 
@@ -76,9 +74,8 @@ def refresh(
     """
     started = time.perf_counter()
     clock = workspace_clock(workspace, as_of, known_at)
-    models = workspace_models(workspace)
+    models = composition.promised_models(workspace.config, workspace.models)
     ordered = order(models)
-    _check_promises(models)
     published = {model.name: model.header.description for model in ordered if model.is_published}
 
     def task(store: Engine, filled: LoadReport) -> tuple[Path, LoadReport, Building]:
@@ -115,9 +112,8 @@ def plan(workspace: Workspace, *, full: bool = False, progress: Progress | None 
     guess. Raises as `refresh` does.
     """
     clock = workspace_clock(workspace)
-    models = workspace_models(workspace)
+    models = composition.promised_models(workspace.config, workspace.models)
     ordered = order(models)
-    _check_promises(models)
 
     def task(store: Engine, _filled: LoadReport) -> tuple[Step, ...]:
         load(workspace, store, progress)
@@ -232,14 +228,6 @@ def load_settings(workspace: Workspace) -> LoadSettings:
         livemode=config.stripe.livemode,
         stripe_account=stripe_intake.stripe_state(workspace).account,
     )
-
-
-def _check_promises(models: Mapping[str, Model]) -> None:
-    """What the queries alone can show, before anything is built: incremental keys kept, columns of metrics there."""
-    for model in models.values():
-        check_incremental(model, models)
-        if model.schema == "metrics":
-            check_columns(model, models)
 
 
 @contextmanager

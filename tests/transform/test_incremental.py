@@ -15,7 +15,6 @@ from trialwise.transform.build import build, create_schemas
 from trialwise.transform.changes import NONE, WHOLE, Change, images
 from trialwise.transform.graph import order
 from trialwise.transform.incremental import Incremental, Step
-from trialwise.transform.state import fingerprint
 
 EVENTS = "CREATE TABLE raw.events (id INTEGER, account INTEGER, person INTEGER, moment TIMESTAMP)\n"
 PEOPLE = "CREATE TABLE raw.people (id INTEGER, person INTEGER, label VARCHAR)\n"
@@ -47,7 +46,7 @@ class Store:
         self.engine.execute("DELETE FROM config.clock")
         self.engine.execute("INSERT INTO config.clock VALUES (?, 1)", [self.clock])
         build(self.engine, self.models)
-        self.built = {name: fingerprint(model) for name, model in self.models.items() if model.kind == "model"}
+        self.built = {name: model.fingerprint for name, model in self.models.items() if model.kind == "model"}
 
     def add(self, table: str, rows: list[tuple[Any, ...]], gone: list[int] | None = None) -> dict[str, Change]:
         """Add rows and take others away by id; what happened comes back."""

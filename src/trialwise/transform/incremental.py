@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
@@ -21,9 +22,10 @@ from trialwise.transform.build import materialise, run
 from trialwise.transform.changes import NONE, WHOLE, Change, difference, images, relation
 from trialwise.transform.keys import keyed_inputs, restrict
 from trialwise.transform.model import Model
-from trialwise.transform.state import fingerprint
 from trialwise.transform.trace import Trace
 
+_TRACES: WeakKeyDictionary[Model, Trace] = WeakKeyDictionary()
+"""Queries taken apart: of a model that is kept from run to run, once."""
 Action = Literal["unchanged", "restricted", "added", "rebuilt"]
 CLOCK = "config.clock"
 ONE_ROW = (CLOCK, "config.parameters", "marts.clock")
@@ -66,7 +68,6 @@ class Incremental:
     changes: dict[str, Change]
     columns: dict[str, frozenset[str]]
     clocks: tuple[Mapping[str, Any], Mapping[str, Any]]
-    traces: dict[str, Trace] = field(default_factory=dict)
 
     def bring(self, model: Model) -> Step:
         """Bring one model up to date; the models it reads come first. Raises ModelError naming model and cause."""
@@ -78,7 +79,7 @@ class Incremental:
 
     def _bring(self, model: Model) -> Step:
         known = self.built.get(model.name)
-        if known != fingerprint(model) or model.name not in self.kinds:
+        if known != model.fingerprint or model.name not in self.kinds:
             return self._whole(model, "new" if known is None else "its definition changed", compares=False)
         touched = [name for name in model.reads if self._touches(model, name)]
         moved = self._moved(model)
@@ -108,9 +109,9 @@ class Incremental:
         return frozenset(name for name, old, new in values if old != new)
 
     def _trace(self, model: Model) -> Trace:
-        if model.name not in self.traces:
-            self.traces[model.name] = Trace(model, self.models)
-        return self.traces[model.name]
+        if model not in _TRACES:
+            _TRACES[model] = Trace(model, self.models)
+        return _TRACES[model]
 
     def _touches(self, model: Model, table: str) -> bool:
         """Whether what happened to a table it reads can show in a model; the clock is looked at by itself."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,12 @@ class Model:
         run must not differ in a last bit.
         """
         return self.source if self.query is None else self.query.sql(dialect="duckdb", comments=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the definition: the text that runs, what the header promises of it, and whether it is a view."""
+        text = f"{self.is_view}\n{self.header.model_dump_json()}\n{self.sql}"
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def load_models(roots: Iterable[Path] | None = None, expansion: Expansion | None = None) -> dict[str, Model]:

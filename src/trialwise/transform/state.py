@@ -9,13 +9,11 @@ state.gone_*     rows of raw tables the loader has taken away since
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from trialwise.engines.duckdb import Engine
-from trialwise.transform.model import Model
 
 SCHEMA = "state"
 _TABLES = """
@@ -32,12 +30,6 @@ class State:
 
     models: Mapping[str, str]
     inputs: Mapping[str, int]
-
-
-def fingerprint(model: Model) -> str:
-    """Names a definition: the text that runs, what the header promises of it, and whether it is a view."""
-    text = f"{model.is_view}\n{model.header.model_dump_json()}\n{model.sql}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def read(engine: Engine) -> State | None:

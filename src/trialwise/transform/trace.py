@@ -49,7 +49,7 @@ class Trace:
     """The scopes of a model's query, taken apart once."""
 
     def __init__(self, model: Model, models: Mapping[str, Model]) -> None:
-        self._models = models
+        self._columns = {name: models[name].column_names for name in model.reads}
         self._query = model.query
         self._scopes: list[Scope] = [] if model.query is None else list(traverse_scope(model.query))
 
@@ -73,11 +73,11 @@ class Trace:
     def columns_read(self, table: str) -> set[str]:
         """The columns of a table the query names; all of them where a star may stand for some."""
         if any(_has_star(scope, table) for scope in self._scopes):
-            return set(self._models[table].column_names)
+            return set(self._columns[table])
         return {column.name for _, column in self._columns_of(table)}
 
     def _columns_of(self, table: str) -> Iterator[tuple[Scope, exp.Column]]:
-        known = set(self._models[table].column_names)
+        known = set(self._columns[table])
         for scope in self._scopes:
             names = _aliases(scope, table)
             if not names:
@@ -94,7 +94,7 @@ class Trace:
         source = scope.sources.get(column.table)
         if isinstance(source, exp.Table):
             table = f"{source.db}.{source.name}"
-            known = source.db and column.name in self._models[table].column_names
+            known = source.db and column.name in self._columns[table]
             return Origin(table, column.name) if known else None
         return self._handed_through(source, column.name) if isinstance(source, Scope) else None
 
