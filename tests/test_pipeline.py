@@ -123,6 +123,8 @@ def test_a_refresh_without_news_gives_the_same_rows(copy: Path) -> None:
         if table != "clock"
     }
     run("refresh", "-C", copy)
+    assert trialwise.open(copy).number == first.number  # nothing to publish
+    run("refresh", "--full", "-C", copy)
     again = trialwise.open(copy)
     assert again.number == first.number + 1
     assert {
