@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trialwise.engines.duckdb import Engine
+from trialwise.transform import state
 from trialwise.transform.changes import NONE, WHOLE, Change, images
 from trialwise.transform.model import Model
 from trialwise.transform.state import State
@@ -31,7 +32,7 @@ def marks(engine: Engine, models: Mapping[str, Model]) -> dict[str, int]:
 
 
 def changes(
-    engine: Engine, models: Mapping[str, Model], state: State, now: Mapping[str, int], replaced: Mapping[str, Change]
+    engine: Engine, models: Mapping[str, Model], known: State, now: Mapping[str, int], replaced: Mapping[str, Change]
 ) -> dict[str, Change]:
     """What happened to each external table between two sets of marks.
 
@@ -41,19 +42,19 @@ def changes(
     for table, mark in now.items():
         if table in replaced:
             found[table] = replaced[table]
-        elif table not in state.inputs:
+        elif table not in known.inputs:
             found[table] = WHOLE
         elif table in LOADED:
-            found[table] = _loaded(engine, models[table], state.inputs[table], mark)
-        elif state.inputs[table] == mark:
+            found[table] = _loaded(engine, models[table], known.inputs[table], mark)
+        elif known.inputs[table] == mark:
             found[table] = NONE
         elif table in NUMBERED:
-            came = f"SELECT * FROM {table} WHERE {NUMBERED[table]} > {state.inputs[table]}"
+            came = f"SELECT * FROM {table} WHERE {NUMBERED[table]} > {known.inputs[table]}"
             found[table] = images(engine, table, f"FROM {table} LIMIT 0", came, models[table].column_names)
         elif table == PROPERTIES:
             came = (
                 f"SELECT p.* FROM {table} AS p JOIN raw.events AS e USING (event_id) "
-                f"WHERE e.load_id > {state.inputs['raw.events']}"
+                f"WHERE e.load_id > {known.inputs['raw.events']}"
             )
             found[table] = images(engine, table, f"FROM {table} LIMIT 0", came, models[table].column_names)
         else:
@@ -65,19 +66,21 @@ def _loaded(engine: Engine, table: Model, before: int, now: int) -> Change:
     if before == now:
         return NONE
     kept = f"gone_{table.table}"
-    has = engine.rows(f"SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'state' AND table_name = '{kept}'")
     # A row that came and went between two refreshes was never read.
-    gone = f"SELECT * FROM state.{kept} WHERE load_id <= {before}" if has[0][0] else f"FROM {table.name} LIMIT 0"
+    gone = (
+        f"SELECT * FROM state.{kept} WHERE load_id <= {before}"
+        if kept in state.tables(engine)
+        else f"FROM {table.name} LIMIT 0"
+    )
     came = f"SELECT * FROM {table.name} WHERE load_id > {before}"
     return images(engine, table.name, gone, came, table.column_names)
 
 
 def let_go(engine: Engine) -> None:
     """The rows the loader took away have been taken into account."""
-    for (table,) in engine.rows(
-        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'state' AND starts_with(table_name, 'gone_')"
-    ):
-        engine.clear(f"state.{table}")
+    for table in sorted(state.tables(engine)):
+        if table.startswith("gone_"):
+            engine.clear(f"state.{table}")
 
 
 def _digest(engine: Engine, table: str) -> int:

@@ -32,10 +32,15 @@ class State:
     inputs: Mapping[str, int]
 
 
+def tables(engine: Engine) -> set[str]:
+    """The names of the tables of `state` in the database that is worked in."""
+    here = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = $schema"
+    return {name for (name,) in engine.rows(here, {"schema": SCHEMA})}
+
+
 def read(engine: Engine) -> State | None:
     """The state of the store; None where nothing was built since it was filled."""
-    has = "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'state' AND table_name IN ('models', 'inputs')"
-    if engine.rows(has)[0][0] < 2:
+    if not tables(engine) >= {"models", "inputs"}:
         return None
     found = State(
         dict(engine.rows("SELECT model, fingerprint FROM state.models")),
