@@ -1,40 +1,30 @@
-"""The schedule: which jobs a configuration asks for, when they run, and what becomes of one that fails."""
+"""The schedule at work: threads, rows in the ledger, and what becomes of a job that fails or never ends."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apscheduler.triggers.interval import IntervalTrigger
+import structlog
+from apscheduler.schedulers import base
 
 from tests.serving import until
-from trialwise import arrivals, intake, pipeline, upkeep
-from trialwise.config import parse_config
-from trialwise.config.environment import Secrets
+from trialwise import scheduler
+from trialwise.clock import utc_now
 from trialwise.errors import SourceError
-from trialwise.intake import Fetched
+from trialwise.jobs import Job, Stage
 from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner
-from trialwise.scheduler import Job, Schedule, jobs_of
+from trialwise.runs import Ledger, Skipped
+from trialwise.scheduler import Schedule
+from trialwise.timetable import Every
 from trialwise.workspace import Workspace
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-FULL = {
-    "workspace": {"timezone": "Asia/Tokyo"},
-    "stripe": {"poll_minutes": 7, "reconcile_hour": 4},
-    "schedule": {"load_seconds": 5, "refresh_minutes": 20},
-    "sources": {
-        "http": {"crm": {"url": "https://crm.example.com/deals", "every_minutes": 90}},
-        "files": {
-            "drop": {"folder": "in", "every_seconds": 40},
-            "other": {"folder": "other", "every_seconds": 15},
-        },
-    },
-}
 
 
 @pytest.fixture
@@ -45,134 +35,68 @@ def owner(tmp_path: Path) -> Iterator[tuple[Owner, list[Any]]]:
         yield Owner(held, lambda name, _s, error, result: told.append((name, error and error.message, result))), told
 
 
-def often(name: str, task: Callable[[Workspace], Any], *, is_source: bool = False) -> Job:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "TICK", 0.01)
+
+
+def often(name: str, task: Callable[[Workspace], Any], stage: Stage = Stage.after, seconds: float = 0.01) -> Job:
     """A job that is always due."""
-    every = timedelta(seconds=0.01)
-    return Job(name, IntervalTrigger(seconds=0.01, timezone=UTC), every, task, is_first=True, is_source=is_source)
+    return Job(name, Every(timedelta(seconds=seconds)), stage, task)
 
 
-def next_runs(jobs: list[Job]) -> dict[str, timedelta]:
-    """How long after NOW each runs, once it has run now."""
-    found = {}
-    for job in jobs:
-        following = job.trigger.get_next_fire_time(NOW, NOW + timedelta(microseconds=1))
-        assert following is not None
-        found[job.name] = following - NOW
-    return found
+def ledger(owner: tuple[Owner, list[Any]]) -> Ledger:
+    return Ledger(owner[0].workspace().data)
 
 
-def test_only_what_is_configured_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TRIALWISE_STRIPE_KEY", raising=False)
-    names = [job.name for job in jobs_of(parse_config({}), Secrets())]
-    assert [name for name in names if "stripe" in name or "pull" in name or "watch" in name] == []
-    assert {"load", "refresh"} <= set(names)
-    monkeypatch.setenv("TRIALWISE_STRIPE_KEY", "sk_test_x")
-    names = [job.name for job in jobs_of(parse_config(FULL), Secrets())]
-    assert {"load", "refresh", "stripe poll", "stripe reconcile", "pull crm", "watch drop", "watch other"} <= set(names)
-
-
-def test_when_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIALWISE_STRIPE_KEY", "sk_test_x")
-    jobs = jobs_of(parse_config(FULL), Secrets())
-    runs = next_runs(jobs)
-    assert runs["load"] == timedelta(seconds=5)
-    assert runs["refresh"] == timedelta(minutes=20)
-    assert runs["stripe poll"] == timedelta(minutes=7)
-    assert runs["pull crm"] == timedelta(minutes=90)
-    assert (runs["watch drop"], runs["watch other"]) == (timedelta(seconds=40), timedelta(seconds=15))
-    reconcile = (NOW + runs["stripe reconcile"]).astimezone(UTC)
-    assert (reconcile.hour, reconcile.minute) == (19, 7), "04:07 in Tokyo"
-    sources = {"stripe poll", "pull crm", "watch drop", "watch other"}
-    assert {job.name for job in jobs if job.is_first} == {"load", *sources}
-    assert {job.name for job in jobs if job.is_source} == {"stripe reconcile", *sources}
-    assert {name: job.every for job in jobs if (name := job.name) in runs and name != "stripe reconcile"} == {
-        **{name: run for name, run in runs.items() if name not in ("stripe reconcile", "compact")},
-        "compact": timedelta(days=1),
-    }
-
-
-def test_what_they_do(owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRIALWISE_STRIPE_KEY", "sk_test_x")
-    done: list[Any] = []
-
-    def noting(module: Any, name: str) -> None:
-        def note(_: Workspace, *given: Any) -> Fetched[Any]:
-            done.append((name, *given[:1]))
-            return Fetched((), None)
-
-        monkeypatch.setattr(module, name, note)
-
-    noting(pipeline, "load_landed")
-    noting(pipeline, "refresh")
-    noting(upkeep, "compact")
-    noting(arrivals, "import_stripe_api")
-    noting(arrivals, "reconcile_stripe")
-    noting(intake, "pull_all")
-    noting(intake, "watch_all")
-    for job in jobs_of(parse_config(FULL), Secrets()):
-        owner[0].work(job.name, job.task)
-    assert set(done) == {
-        ("load_landed",), ("refresh",), ("compact",), ("import_stripe_api",), ("reconcile_stripe",),
-        ("pull_all", "crm"), ("watch_all", "drop"), ("watch_all", "other"),
-    }  # fmt: skip
-
-
-def test_the_load_looks_once_and_then_only_when_something_came(
+def test_a_job_that_fails_is_told_of_and_runs_again(
     owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [load] = [job for job in jobs_of(parse_config({}), Secrets()) if job.name == "load"]
-    waits = [False]
-    monkeypatch.setattr(arrivals, "has_landed", lambda _: waits[0])
-    monkeypatch.setattr(pipeline, "load_landed", lambda _: LoadReport(1, 1))
-    results = []
-    for wait in (False, False, True, False):
-        waits[0] = wait
-        results.append(owner[0].work(load.name, load.task))
-    assert results == [LoadReport(1, 1), None, LoadReport(1, 1), None]
+    monkeypatch.setenv("TRIALWISE_STRIPE_KEY", "sk_test_secret123")
+    again = Owner(owner[0]._held, owner[0]._report)
+    runs = [SourceError("Stripe is out of reach with sk_test_secret123"), ZeroDivisionError("oops"), None]
 
-
-def test_a_job_that_fails_is_told_of_and_runs_again(owner: tuple[Owner, list[Any]]) -> None:
-    runs = [SourceError("Stripe is out of reach"), ZeroDivisionError("oops"), None]
-    finished = threading.Event()
-
-    def task(_: Workspace) -> str:
+    def task(_: Workspace) -> Any:
         error = runs.pop(0) if runs else None
         if error is not None:
             raise error
-        finished.set()
-        return "done"
+        return LoadReport(5, 4, 1)
 
-    schedule = Schedule(owner[0], [often("poll", task)])
+    schedule = Schedule(again, [often("poll", task)])
     schedule.start()
-    assert finished.wait(30)
+    until(lambda: ledger(owner).last_ok("poll"))
     schedule.stop()
-    until(lambda: len(owner[1]) >= 3)
-    assert owner[1][:3] == [
-        ("poll", "Stripe is out of reach", None),
-        ("poll", "poll failed: ZeroDivisionError: oops", None),
-        ("poll", None, "done"),
+    until(lambda: again.running == ())
+    assert [told[1] for told in owner[1][:3]] == [
+        "Stripe is out of reach with sk_test_secret123", "poll failed: ZeroDivisionError: oops", None,
+    ]  # fmt: skip
+    kept = ledger(owner).runs()[::-1][:3]
+    assert [(run.status, run.error, run.rows) for run in kept] == [
+        ("failed", "Stripe is out of reach with [secret]", None),
+        ("failed", "poll failed: ZeroDivisionError: oops", None),
+        ("ok", None, 4),
     ]
+    assert len({run.slot for run in kept}) == 3
 
 
-def test_a_slow_job_never_runs_twice_at_a_time_and_late_runs_are_one(owner: tuple[Owner, list[Any]]) -> None:
+def test_a_slow_job_never_runs_twice_at_a_time(owner: tuple[Owner, list[Any]]) -> None:
     inside: list[int] = []
     most: list[int] = []
-    go_on, began = threading.Event(), threading.Event()
+    go_on = threading.Event()
 
     def task(_: Workspace) -> None:
         inside.append(1)
         most.append(len(inside))
-        began.set()
         go_on.wait(0.2)
         inside.pop()
 
     schedule = Schedule(owner[0], [often("slow", task)])
     schedule.start()
-    assert began.wait(30)
     until(lambda: len(owner[1]) >= 2)
     schedule.stop()
     go_on.set()
     assert max(most) == 1
+    until(lambda: owner[0].running == ())
 
 
 def test_sources_that_never_answer_hold_up_neither_the_store_nor_each_other(owner: tuple[Owner, list[Any]]) -> None:
@@ -184,21 +108,21 @@ def test_sources_that_never_answer_hold_up_neither_the_store_nor_each_other(owne
             asked.append(name)
             assert answers.wait(60)
 
-        return often(name, task, is_source=True)
+        return often(name, task, Stage.source)
 
     def done(name: str) -> int:
         return sum(told[0] == name and told[1] is None for told in owner[1])
 
-    sources = [silent(f"pull {number}") for number in range(40)]
-    own = [often(name, lambda _: None) for name in ("load", "refresh", "compact")]
+    sources = [silent(f"pull {number}") for number in range(20)]
+    own = [often("load", lambda _: None, Stage.load), often("refresh", lambda _: None, Stage.refresh)]
     begun: list[str] = []
-    schedule = Schedule(owner[0], [*sources, *own, often("pull good", lambda _: None, is_source=True)], begun.append)
+    jobs = [*sources, *own, often("pull good", lambda _: None, Stage.source)]
+    schedule = Schedule(owner[0], jobs, begun.append)
     schedule.start()
-    until(lambda: len(asked) == 40 and all(done(name) > 20 for name in ("load", "refresh", "compact", "pull good")))
+    until(lambda: len(asked) == 20 and all(done(name) > 3 for name in ("load", "refresh", "pull good")), 60)
     schedule.stop()
     assert sorted(asked) == sorted(job.name for job in sources), "each was asked, and not again while it is silent"
     assert all(begun.count(job.name) == 1 for job in sources)
-    assert begun.count("load") >= 20
     answers.set()
     until(lambda: owner[0].running == ())
 
@@ -206,3 +130,105 @@ def test_sources_that_never_answer_hold_up_neither_the_store_nor_each_other(owne
 def test_stopping_before_the_start_is_nothing(owner: tuple[Owner, list[Any]]) -> None:
     Schedule(owner[0], []).stop()
     assert owner[1] == []
+
+
+def test_what_is_due_is_done_once_and_in_order(owner: tuple[Owner, list[Any]]) -> None:
+    order: list[str] = []
+
+    def fails(_: Workspace) -> None:
+        raise SourceError("no answer")
+
+    jobs = [
+        often("backup", lambda _: order.append("backup"), seconds=60),
+        often("refresh", lambda _: order.append("refresh"), Stage.refresh, 60),
+        often("load", lambda _: order.append("load"), Stage.load, 60),
+        often("pull", fails, Stage.source, 60),
+        often("poll", lambda _: Skipped("read by process 7"), Stage.source, 60),
+    ]
+    assert Schedule(owner[0], jobs, is_once=True).do_due() == ["pull"]
+    assert order == ["load", "refresh", "backup"]
+    assert {run.job: run.status for run in ledger(owner).runs()} == {
+        "pull": "failed", "poll": "skipped", "load": "ok", "refresh": "ok", "backup": "ok",
+    }  # fmt: skip
+    assert Schedule(owner[0], jobs[1:2], is_once=True).do_due() == [], "not due for a minute"
+    assert order.count("refresh") == 2, "but done at the start: nothing was ever published"
+
+
+def test_a_round_is_broken_off_when_it_is_asked_to(owner: tuple[Owner, list[Any]]) -> None:
+    go_on = threading.Event()
+    schedule = Schedule(owner[0], [often("slow", lambda _: go_on.wait(30))], is_once=True)
+    assert schedule.do_due(lambda: bool(owner[0].running)) == []
+    go_on.set()
+    until(lambda: owner[0].running == ())
+
+
+def test_the_refresh_at_the_start(owner: tuple[Owner, list[Any]]) -> None:
+    workspace = owner[0].workspace()
+    refresh = often("refresh", lambda _: None, Stage.refresh, 60)
+
+    def asked(published: timedelta | None) -> list[str]:
+        """Who asked for the refresh of a scheduler that starts, a moment after the refresh before was due."""
+        ledger(owner).end(ledger(owner).begin("refresh", asked_by="schedule", slot=utc_now()), None, error="bad rows")
+        workspace.published.mkdir(exist_ok=True)
+        current = workspace.published / "CURRENT"
+        current.unlink(missing_ok=True)
+        if published is not None:
+            current.write_text("000001.duckdb")
+            moment = (datetime.now(UTC) + published).timestamp()
+            os.utime(current, (moment, moment))
+        Schedule(owner[0], [refresh], is_once=True).do_due()
+        return [run.asked_by for run in ledger(owner).runs(limit=1) if run.status == "ok"]
+
+    assert asked(None) == ["start"]
+    assert asked(timedelta(seconds=-30)) == []
+    assert asked(timedelta(seconds=-61)) == ["start"]
+    assert asked(timedelta(hours=1)) == ["start"], "published by a clock that was ahead"
+
+
+def test_a_ledger_that_cannot_be_used_stops_no_work(
+    owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = owner[0].workspace()
+    workspace.data.joinpath("runs.sqlite").mkdir(parents=True)
+    done: list[int] = []
+    with structlog.testing.capture_logs() as logged:
+        assert Schedule(owner[0], [often("load", lambda _: done.append(1), Stage.load)], is_once=True).do_due() == []
+    assert done == [1]
+    assert [line["event"] for line in logged] == ["no run ledger", "run not noted"]
+
+
+def test_the_ticks_go_on_when_the_clock_is_set_back(
+    owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """APScheduler alone waits for the hour to come again."""
+    back = [timedelta(0)]
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) - back[0]
+
+    monkeypatch.setattr(base, "datetime", Clock)
+    monkeypatch.setattr(scheduler, "datetime", Clock)
+    monkeypatch.setattr(scheduler, "utc_now", lambda: Clock.now(UTC).replace(tzinfo=None))
+    schedule = Schedule(owner[0], [often("load", lambda _: None, Stage.load)])
+    schedule.start()
+    until(lambda: len(owner[1]) >= 2)
+    back[0] = timedelta(hours=1)
+    so_far = len(owner[1])
+    until(lambda: len(owner[1]) >= so_far + 5)
+    schedule.stop()
+    until(lambda: owner[0].running == ())
+
+
+def test_a_slot_that_was_taken_elsewhere_is_not_run(
+    owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = datetime(2026, 3, 1, 12)
+    ledger(owner).begin("load", asked_by="schedule", slot=slot)
+    done: list[int] = []
+    schedule = Schedule(owner[0], [often("load", lambda _: done.append(1), Stage.load)], is_once=True)
+    monkeypatch.setattr(schedule._agenda, "_turn", lambda entry, _now: None if entry.is_done else SimpleNamespace(
+        job=entry.job, slot=slot, asked_by="schedule"))  # fmt: skip
+    assert schedule.do_due() == []
+    assert done == []

@@ -49,7 +49,17 @@ def import_files(
     kind: 'events' or 'stripe'; load: who loads, this process where nobody is named. Raises InputError for a file that
     cannot be read at all, or of Stripe objects where events are asked for, before anything is landed.
     """
-    sources = open_files(paths, kind, file_format, mapping)
+    return import_opened(workspace, open_files(paths, kind, file_format, mapping), progress=progress, load=load)
+
+
+def import_opened(
+    workspace: Workspace,
+    sources: Sequence[FileSource],
+    *,
+    progress: Progress | None = None,
+    load: Callable[[Progress | None], LoadReport] | None = None,
+) -> Imported:
+    """As `import_files`, of files that `open_files` opened."""
     landing = Landing(workspace.landing)
     receipts = tuple(
         landing.land(source, landed_at=utc_now(), progress=step(progress, source.name)) for source in sources

@@ -1,174 +1,148 @@
-"""What a server does by itself, and when: each job is one function, carried out by the owner."""
+"""What is due is begun here: a tick a second asks the agenda, and each run has a thread and a row in the ledger."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import threading
+import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from apscheduler.executors.pool import ThreadPoolExecutor
+import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from trialwise import arrivals, intake, pipeline, upkeep
-from trialwise.clock import zone
-from trialwise.config import Config
-from trialwise.config.environment import Secrets
-from trialwise.errors import SourceBusy, TrialwiseError
-from trialwise.landing.report import LoadReport
+from trialwise import answers
+from trialwise.agenda import Agenda, Turn
+from trialwise.clock import utc_now
+from trialwise.errors import StoreError, TrialwiseError
+from trialwise.jobs import Job
 from trialwise.owner.service import Owner
+from trialwise.runs import Ledger, SlotTaken
+from trialwise.timetable import Every, Past
 from trialwise.workspace import Workspace
 
-Task = Callable[[Workspace], Any]
-_OWN, _OUTSIDE = "default", "outside"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A piece of work that is done again and again.
-
-    name: as it is logged and counted; every: the time between two runs; is_first: also done when the server starts;
-    is_source: it waits for somebody else's answer, not for the store.
-    """
-
-    name: str
-    trigger: BaseTrigger
-    every: timedelta
-    task: Task
-    is_first: bool = False
-    is_source: bool = False
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A run that was left out, for somebody else is at the same work; `why` says who."""
-
-    why: str
-
-
-@dataclass
-class _Load:
-    """The load, which looks at the store the first time even when nothing waits: it may be damaged."""
-
-    has_looked: bool = field(default=False)
-
-    def __call__(self, workspace: Workspace) -> LoadReport | None:
-        if self.has_looked and not arrivals.has_landed(workspace):
-            return None
-        loaded = pipeline.load_landed(workspace)
-        self.has_looked = True
-        return loaded
-
-
-def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
-    """The jobs a configuration asks for: those of a source only where it is configured."""
-    schedule, stripe, sources = config.schedule, config.stripe, config.sources
-    jobs = [
-        _often("load", timedelta(seconds=schedule.load_seconds), _Load(), is_first=True),
-        _often("refresh", timedelta(minutes=schedule.refresh_minutes), pipeline.refresh),
-        _daily("compact", stripe.reconcile_hour, 37, config, upkeep.compact),
-    ]
-    if secrets.stripe_key:
-        jobs += [
-            _source("stripe poll", timedelta(minutes=stripe.poll_minutes), arrivals.import_stripe_api),
-            _daily(
-                "stripe reconcile",
-                stripe.reconcile_hour,
-                7,
-                config,
-                _unless_busy(arrivals.reconcile_stripe),
-                is_source=True,
-            ),
-        ]
-    for name, section in sources.http.items():
-        jobs.append(_source(f"pull {name}", timedelta(minutes=section.every_minutes), _pull(name)))
-    for name, folder in sources.files.items():
-        jobs.append(_source(f"watch {name}", timedelta(seconds=folder.every_seconds), _watch(name)))
-    return jobs
-
-
-def _often(name: str, every: timedelta, task: Task, *, is_first: bool = False, is_source: bool = False) -> Job:
-    trigger = IntervalTrigger(seconds=int(every.total_seconds()), timezone=UTC)
-    return Job(name, trigger, every, task, is_first, is_source)
-
-
-def _source(name: str, every: timedelta, task: Task) -> Job:
-    return _often(name, every, _unless_busy(task), is_first=True, is_source=True)
-
-
-def _unless_busy(task: Task) -> Task:
-    """A source that is being read already needs no second reading: the next run goes on where that one ends."""
-
-    def run(workspace: Workspace) -> Any:
-        try:
-            return task(workspace)
-        except SourceBusy as busy:
-            return Skipped(busy.message)
-
-    return run
-
-
-def _daily(name: str, hour: int, minute: int, config: Config, task: Task, *, is_source: bool = False) -> Job:
-    """Once a day of the reporting zone. In an hour that comes twice it may run twice, which does no harm."""
-    trigger = CronTrigger(hour=hour, minute=minute, timezone=zone(config.workspace.timezone))
-    return Job(name, trigger, timedelta(days=1), task, is_source=is_source)
-
-
-def _pull(name: str) -> Task:
-    return lambda workspace: intake.pull_all(workspace, name, _leave_it_to_the_load).checked()
-
-
-def _watch(name: str) -> Task:
-    return lambda workspace: intake.watch_all(workspace, name, _leave_it_to_the_load).checked()
-
-
-def _leave_it_to_the_load(_progress: object) -> LoadReport:
-    """What was landed waits for the next load, so that a source that fails hides no load."""
-    return LoadReport()
+TICK = 1.0
+"""Seconds between two looks at what is due."""
+log = structlog.get_logger("trialwise.scheduler")
 
 
 class Schedule:
-    """The jobs of a live server. A run that is late is done once; a job never runs twice at a time.
+    """The jobs of the process that owns the store. A run that is late is done once; a job never runs twice at a time.
 
-    Every job has a thread to run in, and those of sources are not those of the store: however many sources keep silent,
-    and for however long, neither the load nor another source waits for them.
+    Every run has a thread of its own: however many sources keep silent, and for however long, neither the load nor
+    another source waits for them longer than the agenda lets it.
     """
 
-    def __init__(self, owner: Owner, jobs: list[Job], begins: Callable[[str], None] = lambda _: None) -> None:
-        """begins: is told the name of a job when it begins; of its end the owner tells."""
+    def __init__(
+        self,
+        owner: Owner,
+        jobs: Iterable[Job],
+        begins: Callable[[str], None] = lambda _: None,
+        *,
+        is_once: bool = False,
+    ) -> None:
+        """begins: is told the name of a job when it begins, and the owner tells of its end; is_once: see Agenda."""
         self._owner = owner
         self._begins = begins
-        outside = sum(job.is_source for job in jobs)
-        self._scheduler = BackgroundScheduler(
-            timezone=UTC,
-            executors={
-                _OWN: ThreadPoolExecutor(max(1, len(jobs) - outside)),
-                _OUTSIDE: ThreadPoolExecutor(max(1, outside)),
-            },
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        jobs, workspace, now = list(jobs), owner.workspace(), utc_now()
+        past = _past(workspace, jobs, now)
+        hurried = _hurried(workspace, jobs, now)
+        self._agenda = Agenda(jobs, past, now, hurried=hurried, is_once=is_once)
+        self._mutex = threading.Lock()
+        self._ended = threading.Event()
+        self._failed: list[str] = []
+        self._ticks = _Ticks(timezone=UTC)
+        self._ticks.add_job(
+            self.tick,
+            IntervalTrigger(seconds=TICK, timezone=UTC),
+            next_run_time=datetime.now(UTC),
+            misfire_grace_time=None,  # by default a tick that is a second late is left out
+            coalesce=True,
         )
-        for job in jobs:
-            when = {"next_run_time": datetime.now(UTC)} if job.is_first else {}
-            executor = _OUTSIDE if job.is_source else _OWN
-            self._scheduler.add_job(self._run, job.trigger, args=[job], id=job.name, executor=executor, **when)
 
     def start(self) -> None:
         """Begin."""
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a run that is late is the rule here, not a warning
-        self._scheduler.start()
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick that is late is no news
+        self._ticks.start()
 
     def stop(self) -> None:
         """Begin nothing more; what runs goes on."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+        if self._ticks.running:
+            self._ticks.shutdown(wait=False)
 
-    def _run(self, job: Job) -> None:
+    def tick(self) -> None:
+        """Begin what is due now."""
+        with self._mutex:
+            for turn in self._agenda.take(utc_now(), time.monotonic()):
+                self._begin(turn)
+
+    def do_due(self, is_stopped: Callable[[], bool] = lambda: False) -> list[str]:
+        """Do what is due and return when it is done, each job once at most; the jobs that failed."""
+        while not is_stopped():
+            self._ended.clear()
+            self.tick()
+            with self._mutex:
+                if self._agenda.is_idle:
+                    break
+            self._ended.wait(TICK)
+        return list(self._failed)
+
+    def _begin(self, turn: Turn) -> None:
+        name = turn.job.name
+        try:
+            run_id = self._owner.recorder.begin(name, turn.asked_by, turn.slot)
+        except SlotTaken:
+            self._agenda.ended(name, time.monotonic())
+            return
+        threading.Thread(target=self._run, args=(turn.job, run_id), name=name, daemon=True).start()
+
+    def _run(self, job: Job, run_id: int | None) -> None:
         self._begins(job.name)
         try:
-            self._owner.work(job.name, job.task)
-        except TrialwiseError:
-            return  # the owner has told of it; the next run may go well
+            self._owner.recorder.ended(run_id, self._owner.work(job.name, job.task))
+        except TrialwiseError as error:  # the owner has told of it; the next run may go well
+            self._failed.append(job.name)
+            self._owner.recorder.failed(run_id, error)
+        finally:
+            with self._mutex:
+                self._agenda.ended(job.name, time.monotonic())
+            self._ended.set()
+
+
+class _Ticks(BackgroundScheduler):
+    """APScheduler, going on where the clock is set back: by itself it waits until the old time comes again."""
+
+    def _process_jobs(self) -> float:
+        now = datetime.now(UTC)
+        for job in self.get_jobs():
+            if job.next_run_time > now + timedelta(seconds=2 * TICK):
+                job.modify(next_run_time=now)
+        wait = super()._process_jobs()
+        return TICK if wait is None else min(wait, TICK)
+
+
+def _past(workspace: Workspace, jobs: Iterable[Job], now: datetime) -> dict[str, Past]:
+    """What the ledger knows of each job. One that cannot be used knows nothing: then every timetable begins now."""
+    ledger = Ledger(workspace.data)
+    try:
+        ledger.check()
+        ledger.tell_killed(is_owner=True)
+        ledger.drop_old(now)
+        return {job.name: ledger.past(job.name, str(job.timetable), now) for job in jobs}
+    except StoreError as error:
+        log.warning("no run ledger", error=error.message)
+        return {job.name: Past(now) for job in jobs}
+
+
+def _hurried(workspace: Workspace, jobs: Iterable[Job], now: datetime) -> list[str]:
+    """What is done at the start, due or not: the load, for the store may be damaged, and a refresh that is overdue."""
+    hurried = []
+    for job in jobs:
+        if job.name == "load":
+            hurried.append(job.name)
+        if job.name == "refresh" and isinstance(job.timetable, Every):
+            published = answers.published_at(workspace)
+            if published is None or not published <= now < published + job.timetable.length:
+                hurried.append(job.name)
+    return hurried

@@ -5,16 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from trialwise.clock import utc_now
 from trialwise.config import Config, read_config
 from trialwise.errors import ConfigError, StoreError, StoreLocked
 
 CONFIG_NAME = "trialwise.toml"
+_NAME_LOOKS, _NAME_SECONDS = 25, 0.02  # for the name of who has just taken a claim
 
 
 class Turns:
@@ -148,11 +151,12 @@ class Workspace:
 
 
 class Claimed(Exception):
-    """Another process holds a claim; `holder` is its process id as text."""
+    """Another process holds a claim; `holder` is its process id as text, `since` when it took it, if known."""
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, holder: str, since: str | None = None) -> None:
         super().__init__(f"claimed by process {holder}")
         self.holder = holder
+        self.since = since
 
 
 @contextmanager
@@ -172,10 +176,32 @@ def claim(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Claimed(os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown") from error
+            raise _claimed(descriptor) from error
         with suppress(OSError):  # the name is for people; a full disk must not cost the lock
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0)
+            said = f"{os.getpid()} {utc_now():%Y-%m-%d %H:%M:%S}Z".encode("ascii")
+            os.pwrite(descriptor, said, 0)
+            os.ftruncate(descriptor, len(said))
         yield
     finally:
         os.close(descriptor)
+
+
+def _claimed(descriptor: int) -> Claimed:
+    """Who holds a claim. It has the lock before it has written its name: what a dead holder left there is not it."""
+    holder, since = "", ""
+    for _ in range(_NAME_LOOKS):
+        holder, _, since = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip().partition(" ")
+        if holder.isdigit() and _lives(int(holder)):
+            break
+        time.sleep(_NAME_SECONDS)
+    return Claimed(holder or "unknown", since or None)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

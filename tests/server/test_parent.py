@@ -16,9 +16,10 @@ import structlog
 from trialwise.errors import CheckFailed, InputError, NotFoundError, SourceError, StoreError, StoreLocked
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.report import LoadReport
-from trialwise.scheduler import Skipped
-from trialwise.server import parent, state
+from trialwise.runs import Skipped
+from trialwise.server import holding, state
 from trialwise.server.stop import Stop
+from trialwise.server.teller import Teller
 from trialwise.workspace import Workspace
 
 
@@ -39,24 +40,24 @@ def test_a_command_that_has_the_store_is_waited_for(workspace: Workspace, monkey
     thread = threading.Thread(target=command)
     thread.start()
     assert has.wait(30)
-    monkeypatch.setattr(parent, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: go_on.set()))
-    with parent._owned(workspace, Stop()) as owned:
+    monkeypatch.setattr(holding, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: go_on.set()))
+    with holding.owned(workspace, Stop()) as owned:
         assert owned.turns is not None
     thread.join()
 
 
 def test_a_command_that_keeps_the_store_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parent, "STORE_SECONDS", 0.0)
+    monkeypatch.setattr(holding, "STORE_SECONDS", 0.0)
     with (
         workspace.lock(),
         pytest.raises(StoreLocked, match=f"owned by process {os.getpid()}"),
-        parent._owned(workspace, Stop()),
+        holding.owned(workspace, Stop()),
     ):
         raise AssertionError("it was given twice")
 
 
 def test_the_children_are_told_what_the_work_came_to(workspace: Workspace) -> None:
-    teller = parent._Teller(workspace)
+    teller = Teller(workspace)
     assert state.read(workspace.run).pid == os.getpid()
     teller.worked("load", 0.5, None, LoadReport(5, 3, 1, 1, reasons={"bad_json": 1}))
     teller.worked("load", 0.1, None, None)
@@ -78,7 +79,7 @@ def test_the_children_are_told_what_the_work_came_to(workspace: Workspace) -> No
 
 
 def test_a_run_that_was_left_out_is_neither_success_nor_failure(workspace: Workspace) -> None:
-    teller = parent._Teller(workspace)
+    teller = Teller(workspace)
     teller.worked("stripe poll", 0.1, SourceError("out of reach"), None)
     failed = state.read(workspace.run).work["stripe poll"]
     teller.begins("stripe poll")
@@ -112,7 +113,7 @@ def test_how_far_stripe_has_come_is_told(workspace: Workspace) -> None:
             ],
         },
     )
-    parent._Teller(workspace)
+    Teller(workspace)
     told = state.read(workspace.run)
     assert told.stripe_polled_at == datetime(2026, 3, 1, 12)
     assert told.stripe_reconciled_at == datetime(2026, 2, 28, 3)
@@ -120,7 +121,7 @@ def test_how_far_stripe_has_come_is_told(workspace: Workspace) -> None:
 
 
 def test_files_that_cannot_be_read_do_not_end_the_telling(workspace: Workspace) -> None:
-    teller = parent._Teller(workspace)
+    teller = Teller(workspace)
     (workspace.landing / "cursors").mkdir(parents=True)
     (workspace.landing / "cursors" / "stripe.json").write_text("{")
     teller.worked("load", 0.1, None, LoadReport(1, 1))
@@ -131,7 +132,7 @@ def test_a_folder_without_room_is_told(workspace: Workspace) -> None:
     workspace.data.mkdir()
     workspace.run.write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="run cannot be written"):
-        parent._Teller(workspace)
+        Teller(workspace)
 
 
 @dataclass
@@ -155,17 +156,17 @@ def test_the_end_waits_for_the_store_and_for_nothing_else(
     working: Any, exits: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[int] = []
-    monkeypatch.setattr(parent.os, "_exit", left.append)
-    monkeypatch.setattr(parent.time, "sleep", lambda _: None)
-    parent._finish(working)
+    monkeypatch.setattr(holding.os, "_exit", left.append)
+    monkeypatch.setattr(holding.time, "sleep", lambda _: None)
+    holding.finish(working)
     assert left == exits
     assert working.looks < 0
 
 
 def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[int] = []
-    monkeypatch.setattr(parent.os, "_exit", left.append)
-    monkeypatch.setattr(parent, "LAST_WORK_SECONDS", 0.0)
+    monkeypatch.setattr(holding.os, "_exit", left.append)
+    monkeypatch.setattr(holding, "LAST_WORK_SECONDS", 0.0)
     working: Any = Working(1_000_000, ("refresh",))
-    parent._finish(working)
+    holding.finish(working)
     assert left == [0]

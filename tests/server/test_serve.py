@@ -78,7 +78,7 @@ def test_commands_are_carried_out_by_it(server: Served, folder: Path, tmp_path: 
     assert "loaded 1" in retried
     assert "was retried" in run("quarantine", "retry", row["quarantine_id"], "-C", folder, code=1).err
     refreshed = run("refresh", "-C", folder).err
-    assert "published as 000001.duckdb" in refreshed
+    assert re.search(r"published as 00000[12]\.duckdb", refreshed), "one may have been made at the start"
     assert run("trials", "--all", "-f", "json", "-C", folder).rows() == []
     findings = {row["topic"] for row in run("doctor", "-f", "json", "-C", folder).rows()}
     assert {"results", "quarantine", "disk"} <= findings

@@ -21,6 +21,7 @@ from trialwise.cli import (
     quarantine,
     refresh,
     results,
+    runs,
     segments,
     sql,
     start,
@@ -55,6 +56,7 @@ for part in (start, refresh, results, operations, models, doctor, sql):  # in th
 app.add_typer(imports.app, name="import")
 app.add_typer(segments.app, name="segments")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(runs.app, name="runs")
 app.add_typer(keys.app, name="keys")
 
 

@@ -29,6 +29,25 @@ def serve(
     run(folder, host=host, port=port, workers=workers)
 
 
+@app.command(
+    epilog=examples(
+        "trialwise schedule", "trialwise schedule --once", "*/5 * * * * trialwise schedule --once -C /srv/acme"
+    )
+)
+def schedule(
+    once: Annotated[bool, typer.Option("--once", help="Do what is due, then end; for cron and timers.")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Do by itself what a server does, without HTTP: load, refresh, pull, and keep; other commands work meanwhile.
+
+    What is due is told by the run ledger (trialwise runs): after an outage each job is done once, in order. One server
+    or scheduler works on a workspace; another one ends with 1 and names the first.
+    """
+    from trialwise.server.unattended import schedule as run
+
+    run(folder, is_once=once)
+
+
 @app.command(epilog=examples("trialwise compact", "trialwise compact -C acme"))
 def compact(folder: Folder = Path()) -> None:
     r"""Put what was landed days ago into Parquet files, and drop events beyond \[landing] keep_event_days."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from trialwise.clock import zone
+from trialwise.errors import ConfigError
 from trialwise.section import Name, Section
+from trialwise.timetable import calendar
 
 
 class WorkspaceSection(Section):
@@ -59,8 +61,24 @@ class LandingSection(Section):
     keep_event_days: Annotated[int, Field(ge=30)] | None = None
 
 
+def _time(text: str) -> str:
+    """A time of the day or a crontab line; raises ValueError."""
+    try:
+        calendar(text, "UTC")
+    except ConfigError as error:
+        raise ValueError(f"{error.message}. {error.hint}") from error
+    return text
+
+
+At = Annotated[str, AfterValidator(_time)]
+
+
 class ScheduleSection(Section):
-    """[schedule]: what `trialwise serve` does by itself, and how often."""
+    """[schedule]: what `trialwise serve` and `trialwise schedule` do by themselves, and when.
+
+    Times of the calendar are those of [workspace] timezone: "03:07" daily, or a crontab line such as "7 3 * * 1-5".
+    """
 
     load_seconds: Annotated[int, Field(ge=1)] = 30
     refresh_minutes: Annotated[int, Field(ge=1)] = 15
+    compact_at: At | None = None

@@ -39,6 +39,7 @@ from trialwise.owner.operations import (
     Waiting,
     Wanted,
 )
+from trialwise.owner.recording import Recorder
 from trialwise.owner.wire import Asked, Told, valued
 from trialwise.pipeline import Progress, Refreshed
 from trialwise.stripe_intake import Door, StripeImported
@@ -95,15 +96,14 @@ def import_files(
     progress: Progress | None = None,
 ) -> Imported:
     """As arrivals.import_files: files are landed here, and loaded by the owner."""
-    return arrivals.import_files(
-        workspace,
-        paths,
-        kind=kind,
-        file_format=file_format,
-        mapping=mapping,
-        progress=progress,
-        load=lambda report: _load(workspace, report),
-    )
+    sources = arrivals.open_files(paths, kind, file_format, mapping)
+
+    def land() -> Imported:
+        return arrivals.import_opened(
+            workspace, sources, progress=progress, load=lambda report: _load(workspace, report)
+        )
+
+    return Recorder(workspace).record(f"import {kind}", "command", land)
 
 
 def import_stripe_api(
@@ -120,14 +120,23 @@ def import_stripe_api(
         record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),
         retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
     )
-    return arrivals.import_stripe_api(workspace, since=since, reconcile=reconcile, progress=progress, door=door)
+    return Recorder(workspace).record(
+        "stripe reconcile" if reconcile else "stripe poll",
+        "command",
+        lambda: arrivals.import_stripe_api(workspace, since=since, reconcile=reconcile, progress=progress, door=door),
+    )
 
 
 def pull_http(
     workspace: Workspace, name: str | None = None, *, again: bool = False, progress: Progress | None = None
 ) -> Fetched[Pulled]:
     """As arrivals.pull_http: APIs are read here, and loaded by the owner."""
-    return intake.pull_all(workspace, name, lambda report: _load(workspace, report), progress, again=again)
+    intake.http_names(workspace, name)
+    return Recorder(workspace).record(
+        "pull" if name is None else f"pull {name}",
+        "command",
+        lambda: intake.pull_all(workspace, name, lambda report: _load(workspace, report), progress, again=again),
+    )
 
 
 def pull_advice(workspace: Workspace, pulled: Pulled, since: datetime) -> str | None:
@@ -153,7 +162,12 @@ def watch_folders(
     workspace: Workspace, name: str | None = None, *, progress: Progress | None = None
 ) -> Fetched[Watched]:
     """As arrivals.watch_folders: folders are looked into here, and loaded by the owner."""
-    return intake.watch_all(workspace, name, lambda report: _load(workspace, report), progress)
+    intake.folder_names(workspace, name)
+    return Recorder(workspace).record(
+        "watch" if name is None else f"watch {name}",
+        "command",
+        lambda: intake.watch_all(workspace, name, lambda report: _load(workspace, report), progress),
+    )
 
 
 def quarantined(
@@ -197,7 +211,7 @@ def carry_out(operation: Operation[A, R], workspace: Workspace, arguments: A, pr
     connection = wire.connect(workspace.socket)
     if connection is None:
         try:
-            return operation.run(workspace, arguments, progress)
+            return _do(operation, workspace, arguments, progress)
         except StoreLocked:
             connection = wire.connect(workspace.socket)  # a server may have started just now
             if connection is None:
@@ -207,6 +221,13 @@ def carry_out(operation: Operation[A, R], workspace: Workspace, arguments: A, pr
             return _ask(connection, operation, arguments, progress)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped waiting; the server goes on with the {operation.name}") from None
+
+
+def _do(operation: Operation[A, R], workspace: Workspace, arguments: A, progress: Progress | None) -> R:
+    job = operation.job(arguments)
+    if job is None:
+        return operation.run(workspace, arguments, progress)
+    return Recorder(workspace).record(job, "command", lambda: operation.run(workspace, arguments, progress))
 
 
 def _ask(connection: socket.socket, operation: Operation[A, R], arguments: A, progress: Progress | None) -> R:

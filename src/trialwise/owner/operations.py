@@ -65,7 +65,8 @@ class Nothing:
 @dataclass(frozen=True)
 class Operation(Generic[A, R]):
     """name: as it is asked for; takes, gives: the types that travel; run: what it does; after: what to say about the
-    state when nobody can tell how it ended.
+    state when nobody can tell how it ended; job: under what name the run ledger keeps it, None where it keeps nothing
+    (a question, or a part of a run that its asker notes).
     """
 
     name: str
@@ -73,6 +74,7 @@ class Operation(Generic[A, R]):
     gives: Any
     run: Callable[[Workspace, A, Progress | None], R]
     after: str
+    job: Callable[[A], str | None] = lambda _: None
 
 
 def _refresh(workspace: Workspace, asked: Wanted, progress: Progress | None) -> Refreshed:
@@ -83,6 +85,10 @@ def _refresh(workspace: Workspace, asked: Wanted, progress: Progress | None) -> 
 
 def _plan(workspace: Workspace, asked: Wanted, progress: Progress | None) -> tuple[Step, ...]:
     return pipeline.plan(workspace, full=asked.full, progress=progress)
+
+
+def _job_of_refresh(asked: Wanted) -> str:
+    return "refresh" if asked.into is None else "refresh into"
 
 
 def _results(workspace: Workspace, asked: Moment, progress: Progress | None) -> Path:
@@ -119,16 +125,23 @@ def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -
 _AGAIN = "What was published before stays, and nothing that was received is lost. Run the command again."
 _LANDED = "What has landed is kept; the next load takes it."
 
-REFRESH = Operation("refresh", Wanted, Refreshed, _refresh, _AGAIN)
+REFRESH = Operation("refresh", Wanted, Refreshed, _refresh, _AGAIN, _job_of_refresh)
 PLAN = Operation("plan", Wanted, tuple[Step, ...], _plan, _AGAIN)
 RESULTS = Operation("results", Moment, Path, _results, _AGAIN)
 LOAD = Operation("load", Nothing, LoadReport, _load, _LANDED)
 QUARANTINE_LIST = Operation("quarantine list", Waiting, bytes, _list, _AGAIN)
 QUARANTINE_SHOW = Operation("quarantine show", Record, Quarantined, _show, _AGAIN)
 QUARANTINE_RETRY = Operation(
-    "quarantine retry", Record, Imported, _retry, "See 'trialwise quarantine list --all': a record is landed once."
+    "quarantine retry",
+    Record,
+    Imported,
+    _retry,
+    "See 'trialwise quarantine list --all': a record is landed once.",
+    lambda _: "quarantine retry",
 )
-COMPACT = Operation("compact", Nothing, CompactReport, _compact, "Nothing is lost. Run the command again.")
+COMPACT = Operation(
+    "compact", Nothing, CompactReport, _compact, "Nothing is lost. Run the command again.", lambda _: "compact"
+)
 DOCTOR = Operation("doctor", Nothing, list[Finding], _doctor, _AGAIN)
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {

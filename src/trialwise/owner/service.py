@@ -19,6 +19,7 @@ from trialwise.engines.duckdb import cause_of
 from trialwise.errors import ConfigError, InputError, StoreError, TrialwiseError
 from trialwise.owner import wire
 from trialwise.owner.operations import OPERATIONS, Operation
+from trialwise.owner.recording import Recorder
 from trialwise.owner.wire import Asked, Failure, Told, valued
 from trialwise.workspace import Workspace
 
@@ -41,6 +42,7 @@ class Owner:
     def __init__(self, workspace: Workspace, report: Report | None = None) -> None:
         self._held = workspace
         self._report = report
+        self.recorder = Recorder(workspace)
         self._stopping = threading.Event()
         self._running: dict[int, str] = {}
         self._mutex = threading.Lock()
@@ -127,7 +129,12 @@ class Owner:
         if self.is_at_store:
             teller.progress(f"waiting for {' and '.join(self.running) or 'the store'}", 0, 0)
         log.info("command", operation=operation.name)
-        result = self.work(operation.name, lambda workspace: operation.run(workspace, arguments, teller.progress))
+        job = operation.job(arguments)
+
+        def work() -> Any:
+            return self.work(operation.name, lambda workspace: operation.run(workspace, arguments, teller.progress))
+
+        result = work() if job is None else self.recorder.record(job, "command", work)
         return Told(result=valued(operation.gives)(value=result).model_dump_json())
 
 

@@ -1,0 +1,66 @@
+"""Being the one process that works on a workspace by itself: taken at the start, let go at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import structlog
+
+from trialwise.errors import StoreLocked
+from trialwise.owner.service import Owner
+from trialwise.server.stop import Stop
+from trialwise.workspace import Claimed, Workspace, claim
+
+STORE_SECONDS = 10.0
+"""How long a command that owns the store may take to let go of it when a server starts."""
+LAST_WORK_SECONDS = 20.0
+"""How long work that runs when the end comes may take to be finished; after that it is dropped, as by a crash."""
+log = structlog.get_logger("trialwise.server")
+
+
+@contextmanager
+def only_one(workspace: Workspace) -> Iterator[None]:
+    """Be the only server or scheduler of a workspace; raises StoreLocked naming the other, and since when it runs."""
+    try:
+        with claim(workspace.data / "server.lock"):
+            yield
+    except Claimed as error:
+        raise StoreLocked(
+            f"a server or scheduler runs on {workspace.folder} already: process {error.holder}"
+            f"{f', since {error.since}' if error.since else ''}",
+            "One is enough: it does what is due, and --workers gives a server more collectors. To replace it, stop it.",
+        ) from error
+
+
+@contextmanager
+def owned(workspace: Workspace, stop: Stop) -> Iterator[Workspace]:
+    """Own the store; a command that has it is waited for a while."""
+    until = time.monotonic() + STORE_SECONDS
+    with ExitStack() as held:
+        while True:
+            try:
+                owned = held.enter_context(workspace.owned())
+                break
+            except StoreLocked:
+                if time.monotonic() >= until or stop.is_asked:
+                    raise
+            time.sleep(0.1)
+        yield owned
+
+
+def finish(owner: Owner) -> None:
+    """Give work on the store its time, then end; what is only waiting for somebody else's answer is dropped at once.
+
+    Dropped is what a crash would drop: nothing of it was published, and nothing that was received is lost.
+    """
+    until = time.monotonic() + LAST_WORK_SECONDS
+    while owner.is_at_store and time.monotonic() < until:
+        time.sleep(0.05)
+    if owner.running:
+        log.warning("ended before it was done", work=list(owner.running))
+        sys.stderr.flush()
+        os._exit(0)  # threads inside the database, or asleep, cannot be asked to stop
