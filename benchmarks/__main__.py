@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.generate import generate
-from benchmarks.measure import Cost, Goal, Results, measure, median, percentile
+from benchmarks.measure import Cost, Goal, Refresh, Results, measure, median, percentile
 
 PROFILE_LINES = 25
 VERSIONS = ("trialwise", "duckdb", "polars", "sqlglot")
@@ -91,9 +91,13 @@ def goals_of(results: Results) -> list[Goal]:
     hot = [1_000 * cost.wall for cost in results.hot_list]
     hot_cpu = [1_000 * cost.cpu for cost in results.hot_list]
     from_files = [(results.importing + refresh.work).over(scan) for refresh, _, scan in triples]
+
+    def over_full(refresh: Refresh) -> Cost:
+        return refresh.work.over(median([full.work for full in results.refreshes]))
+
     return [
         Goal("S", "raw scan of the typed events, s", median(results.raw_scan)),
-        Goal("", "refresh (models, checks, publish), s", median([refresh.work for refresh, _, _ in triples])),
+        Goal("", "full refresh (models, checks, publish), s", median([refresh.work for refresh, _, _ in triples])),
         Goal("", "first refresh, which also calibrates, s", results.first_refresh),
         Goal("", "import from Parquet and Stripe NDJSON (land, load), s", results.importing),
         Goal("", "bare Parquet scan, s", median(results.parquet_scan)),
@@ -103,6 +107,11 @@ def goals_of(results: Results) -> list[Goal]:
         ),
         Goal("", "user_days / S", median([refresh.user_days.over(scan) for refresh, scan, _ in triples])),
         Goal("G2", "(import + refresh) / bare Parquet scan", median(from_files), 10),
+        Goal("", "1 % more events: import (land, load), s", results.importing_later),
+        Goal("G4", "1 % more events: refresh / full refresh", over_full(results.later), 0.16),
+        Goal("G12", "refresh with nothing new, s", results.nothing_new.work, 0.3),
+        Goal("", "refresh with nothing new / full refresh", over_full(results.nothing_new)),
+        Goal("G14", "a new day: refresh / full refresh", over_full(results.new_day), 0.06),
         Goal("G11", "list of trials, p50, ms", Cost(percentile(listing, 0.5), percentile(listing_cpu, 0.5)), 5),
         Goal("G11", "list of trials, p99, ms", Cost(percentile(listing, 0.99), percentile(listing_cpu, 0.99)), 15),
         Goal("", "hot_trials, p50, ms", Cost(percentile(hot, 0.5), percentile(hot_cpu, 0.5))),

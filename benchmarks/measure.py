@@ -8,9 +8,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.generate import Inputs
+from benchmarks.generate import AS_OF, Inputs
 from trialwise import answers, arrivals, pipeline
 from trialwise.engines.duckdb import connect
 from trialwise.workspace import Workspace
@@ -87,7 +88,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Refresh:
-    """Cost of one refresh with nothing new to load, by step: models, then what follows them."""
+    """Cost of one refresh, what it loads left out, by step: models, then what follows them."""
 
     steps: dict[str, Cost]
 
@@ -117,6 +118,10 @@ class Results:
     hot_list: list[Cost] = field(default_factory=list)
     peak_gigabytes: float = 0.0
     trial_days: int = 0
+    importing_later: Cost = field(default_factory=lambda: Cost(0.0, 0.0))
+    later: Refresh = field(default_factory=lambda: Refresh({}))
+    nothing_new: Refresh = field(default_factory=lambda: Refresh({}))
+    new_day: Refresh = field(default_factory=lambda: Refresh({}))
 
     def profile(self) -> list[tuple[str, Cost]]:
         """Median cost per step over the refreshes, the dearest first."""
@@ -136,9 +141,10 @@ def median(costs: list[Cost]) -> Cost:
 def measure(inputs: Inputs, runs: int, say: Callable[[str], None]) -> Results:
     """Import the inputs into the workspace beside them, then measure scans, refreshes and listings `runs` times."""
     workspace = Workspace.open(inputs.toml.parent)
+    earlier, later = split(inputs.parquet)
     say("importing")
     watch = Stopwatch()
-    arrivals.import_files(workspace, [inputs.parquet], kind="events", file_format="flat")
+    arrivals.import_files(workspace, [earlier], kind="events", file_format="flat")
     arrivals.import_files(workspace, [inputs.stripe], kind="stripe")
     importing = watch.read()
     say("first refresh, with calibration")
@@ -148,7 +154,14 @@ def measure(inputs: Inputs, runs: int, say: Callable[[str], None]) -> Results:
         say(f"refresh {run + 1} of {runs}")
         results.raw_scan.append(scan(RAW_SCAN, store=workspace.store))
         results.parquet_scan.append(scan(PARQUET_SCAN, parquet=inputs.parquet))
-        results.refreshes.append(refresh_once(workspace))
+        results.refreshes.append(refresh_once(workspace, full=True))
+    say("the last hundredth")
+    watch.read()
+    arrivals.import_files(workspace, [later], kind="events", file_format="flat")
+    results.importing_later = watch.read()
+    results.later = refresh_once(workspace)
+    results.nothing_new = refresh_once(workspace)
+    results.new_day = refresh_once(workspace, as_of=(AS_OF + timedelta(days=1)).isoformat())
     say("listing")
     generation = answers.open_results(workspace)
     results.listing = repeat(lambda: generation.trials(limit=LISTED), 200)
@@ -179,7 +192,19 @@ def repeat(action: Callable[[], object], times: int) -> list[Cost]:
     return costs
 
 
-def refresh_once(workspace: Workspace) -> Refresh:
+def split(parquet: Path) -> tuple[Path, Path]:
+    """The events without those that arrived last, and these: a hundredth."""
+    import polars as pl
+
+    events = pl.read_parquet(parquet)
+    earlier, later = parquet.with_name("earlier.parquet"), parquet.with_name("later.parquet")
+    count = events.height // 100
+    events.head(events.height - count).write_parquet(earlier)
+    events.tail(count).write_parquet(later)
+    return earlier, later
+
+
+def refresh_once(workspace: Workspace, *, full: bool = False, as_of: str | None = None) -> Refresh:
     """One refresh, its cost told apart by the steps it announces."""
     steps: dict[str, Cost] = defaultdict(lambda: Cost(0.0, 0.0))
     watch = Stopwatch()
@@ -192,7 +217,7 @@ def refresh_once(workspace: Workspace) -> Refresh:
             steps[current] += spent
         current = AFTER_MODELS if name == "checks" else None if name == "loading" else name
 
-    pipeline.refresh(workspace, progress=step)
+    pipeline.refresh(workspace, full=full, as_of=as_of, progress=step)
     steps[AFTER_MODELS] += watch.read()
     return Refresh(dict(steps))
 
