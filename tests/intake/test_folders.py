@@ -315,6 +315,15 @@ def test_stripe_objects_are_refused_where_events_are_expected_and_taken_where_th
     assert [receipt.source for receipt in inbox.watch(kind="stripe").receipts] == ["stripe"]
 
 
+def test_a_file_of_another_product_is_set_aside_with_the_setting_that_reads_it(inbox: Inbox) -> None:
+    exported = {"event": "Login", "properties": {"distinct_id": "ana", "time": 1_770_000_000, "$insert_id": "i1"}}
+    inbox.drop("mixpanel.ndjson", data=json.dumps(exported).encode() + b"\n")
+    [(_, message)] = inbox.watch().failed
+    assert 'Say so: [sources.files.drop] format = "mixpanel"' in message
+    inbox.drop("mixpanel.ndjson", data=json.dumps(exported).encode() + b"\n")
+    assert [receipt.format for receipt in inbox.watch(format="mixpanel").receipts] == ["mixpanel"]
+
+
 def test_the_mapping_of_the_folder_is_that_of_its_files(inbox: Inbox) -> None:
     inbox.drop("usage.csv", data=b"action,who\nLogin,ana\n")
     inbox.watch(mapping={"event": "action", "user_id": "who"})

@@ -93,7 +93,9 @@ def _watch(
         try:
             source = open_file(path, kind=section.kind, file_format=section.format, mapping=section.mapping)
             if section.kind == "events" and not section.mapping and section.format is None:
-                guess.refuse_stripe(source, guess.glimpse(source))
+                seen_there = guess.glimpse(source)
+                guess.refuse_stripe(source, seen_there)
+                guess.refuse_format(source, seen_there, f"[sources.files.{name}] format")
             step = None if progress is None else _step(progress, path.name)
             receipt: ImportReceipt | None = landing.land(source, landed_at=now(), progress=step)
             message = ""

@@ -73,13 +73,17 @@ def refuse_stripe(source: FileSource, seen: Glimpse) -> None:
         )
 
 
-def refuse_format(source: FileSource, seen: Glimpse) -> None:
-    """Raises InputError, naming the option that reads it, for a file in another product's format read as it comes."""
+def refuse_format(source: FileSource, seen: Glimpse, setting: str | None = None) -> None:
+    """Raises InputError for a file in another product's format read as it comes, naming what reads it: the setting,
+    or the option of the command where there is none.
+    """
     if seen.format is not None and source.format == "auto":
-        raise InputError(
-            f"{source.name} looks like {_PRODUCTS[seen.format]}",
-            f"Say so with --format: trialwise import events {source.path} --format {seen.format}",
+        said = (
+            f'Say so: {setting} = "{seen.format}"'
+            if setting
+            else f"Say so with --format: trialwise import events {source.path} --format {seen.format}"
         )
+        raise InputError(f"{source.name} looks like {_PRODUCTS[seen.format]}", said)
 
 
 def propose_mapping(columns: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
