@@ -308,7 +308,7 @@ class Ledger:
             return done
 
     def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         ledger = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             ledger.row_factory = sqlite3.Row

@@ -166,7 +166,7 @@ def claim(path: Path) -> Iterator[None]:
     Raises Claimed when another process holds it, StoreError when the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise StoreError(
@@ -205,3 +205,10 @@ def _lives(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing, for this user alone: records are about people."""
+    if not folder.is_dir():
+        _make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -304,6 +305,24 @@ def test_a_folder_that_is_not_there_says_so(inbox: Inbox) -> None:
 
 
 # What is read how
+
+
+@pytest.mark.parametrize("own", ["data/landing", "data", ".", "sql", "inbox/../data/landing"])
+def test_what_is_trialwises_own_is_no_folder_to_watch(own: str, inbox: Inbox) -> None:
+    inbox.drop("a.ndjson", 1)
+    inbox.watch()
+    (inbox.folder / "sql").mkdir()
+    before = sorted(path for path in inbox.folder.rglob("*") if path.is_file())
+    seen = inbox.watch(folder=own)
+    assert "where trialwise keeps what is its own" in str(seen.error)
+    assert sorted(path for path in inbox.folder.rglob("*") if path.is_file()) == before
+
+
+def test_what_was_received_is_for_this_user_alone(inbox: Inbox) -> None:
+    inbox.drop("a.ndjson", 1)
+    inbox.watch()
+    assert stat.S_IMODE(inbox.workspace.data.stat().st_mode) == 0o700
+    assert stat.S_IMODE(inbox.workspace.landing.stat().st_mode) == 0o700
 
 
 def test_stripe_objects_are_refused_where_events_are_expected_and_taken_where_they_are(inbox: Inbox) -> None:

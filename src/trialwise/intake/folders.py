@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from trialwise.clock import utc_now
@@ -79,6 +80,7 @@ def _watch(
     kept = cursors.get(cursor_name("files", name))
     done: dict[str, list[Any]] = dict(kept.get("done", {}))
     folder = workspace.folder / section.folder
+    _check_theirs(workspace, folder, name)
     seen = look(
         folder,
         section.pattern,
@@ -126,6 +128,19 @@ def _watch(
     if left != kept.get("done", {}):
         cursors.put(cursor_name("files", name), {"done": left})
     return Watched(name, tuple(receipts), tuple(unreadable), tuple(waiting))
+
+
+def _check_theirs(workspace: Workspace, folder: Path, name: str) -> None:
+    """Raises SourceError for a folder whose files are trialwise's own: they would be put away."""
+    here = folder.resolve()
+    if here.is_relative_to(workspace.data.resolve()) or here in (
+        workspace.folder.resolve(),
+        workspace.models.resolve(),
+    ):
+        raise SourceError(
+            f"[sources.files.{name}] folder is {folder}, where trialwise keeps what is its own",
+            "Name a folder that nothing else uses, such as one beside trialwise.toml.",
+        )
 
 
 def _is_fresh(found: Stamp, now: datetime) -> bool:

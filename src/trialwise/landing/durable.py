@@ -36,11 +36,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are missing, with durable names."""
+    """Make a folder and those above it, where they are missing, with durable names, for this user alone."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     try:
         sync_folder(folder.parent)
     except OSError:
