@@ -203,3 +203,55 @@ def test_a_check_looks_at_the_rows_that_came(store: Store, project: Project) -> 
         # Persons 0, 1 and 2 have labels; account 0 has events 0, 10, … 90 of persons 0, 3, 6, 2, 5, 1, 4, 0, 3, 6:
         # four of them are labelled, and eight more come.
         store.bring(store.add("raw.events", [(800 + n, 0, 1, early) for n in range(8)]))
+
+
+def test_a_limit_by_the_clock_changes_all_rows_it_still_holds_back(store: Store) -> None:
+    # Events 0 to 89 are of the morning: the clock never was their limit. 400 is of the afternoon, 401 of a day to come.
+    query = """SELECT CAST(e.id AS INTEGER) AS id, CAST(least(e.moment, c.as_of) AS TIMESTAMP) AS seen_at
+    FROM raw.events AS e CROSS JOIN config.clock AS c WHERE e.id < 90 OR e.id >= 400"""
+    store.project.write("marts.seen", query, "incremental: [id]\n")
+    store.build()
+    store.add("raw.events", [(400, 1, 1, datetime(2026, 3, 1, 12, 30)), (401, 1, 1, datetime(2026, 3, 2))])
+    store.build()
+    steps, changes = store.bring({}, LATER)
+    assert (steps["marts.seen"].action, steps["marts.seen"].keys) == ("restricted", 2)
+    assert store.engine.rows("SELECT id, seen_at FROM marts.seen WHERE id >= 400 ORDER BY id") == [
+        (400, datetime(2026, 3, 1, 12, 30)),
+        (401, LATER),
+    ]
+    steps, _changes = store.bring({}, NOON)  # back again
+    assert store.engine.rows("SELECT DISTINCT seen_at FROM marts.seen WHERE id >= 400") == [(NOON,)]
+
+
+def test_what_is_looked_up_through_another_table_changes_the_keys_behind_it(store: Store) -> None:
+    store.project.write("raw.teams", "CREATE TABLE raw.teams (id INTEGER, label VARCHAR, team VARCHAR)\n")
+    query = """SELECT CAST(e.account AS INTEGER) AS account, CAST(count(t.team) AS INTEGER) AS teams
+    FROM raw.events AS e LEFT JOIN raw.people AS p ON p.id = e.account LEFT JOIN raw.teams AS t ON t.label = p.label
+    GROUP BY e.account"""
+    store.project.write("marts.teams", query, "key: [account]\nincremental: [account]\n")
+    store.build()
+    store.add("raw.people", [(3, 3, "y")])
+    store.build()
+    steps, changes = store.bring(store.add("raw.teams", [(1, "y", "blue")]))
+    assert (steps["marts.teams"].action, steps["marts.teams"].keys) == ("restricted", 1)
+    assert store.engine.rows("SELECT account, teams FROM marts.teams WHERE teams > 0") == [(3, 10)]
+    # Account 3 loses its label, account 4 gets one, and the team of the label is another.
+    both = {**store.add("raw.people", [(4, 4, "y")], gone=[3]), **store.add("raw.teams", [(2, "y", "red")], gone=[1])}
+    steps, _changes = store.bring(both)
+    assert steps["marts.teams"].keys == 2
+    assert store.engine.rows("SELECT account, teams FROM marts.teams WHERE teams > 0") == [(4, 10)]
+
+
+def test_a_clock_that_passes_rows_looked_up_changes_the_keys_behind_them(store: Store) -> None:
+    store.project.write("raw.visits", "CREATE TABLE raw.visits (id INTEGER, person INTEGER, moment TIMESTAMP)\n")
+    query = """SELECT CAST(e.account AS INTEGER) AS account, CAST(count(v.id) AS INTEGER) AS visits
+    FROM raw.events AS e CROSS JOIN config.clock AS c
+    LEFT JOIN raw.visits AS v ON v.person = e.person AND v.moment < c.as_of GROUP BY e.account"""
+    store.project.write("marts.visits", query, "key: [account]\nincremental: [account]\n")
+    store.build()
+    store.add("raw.events", [(500, 77, 77, datetime(2026, 3, 1))])
+    store.add("raw.visits", [(1, 77, datetime(2026, 3, 1, 12, 30)), (2, 78, datetime(2026, 3, 1, 12, 30))])
+    store.build()
+    steps, _changes = store.bring({}, LATER)
+    assert (steps["marts.visits"].action, steps["marts.visits"].keys) == ("restricted", 1)
+    assert store.engine.rows("SELECT visits FROM marts.visits WHERE account = 77") == [(1,)]

@@ -43,12 +43,31 @@ def test_a_plain_comparison_with_the_clock_is_a_crossing(project: Project, query
         "coalesce(e.at, c.as_of) < c.as_of",
         "e.at < c.as_of - INTERVAL 1 DAY",
         "e.at = c.as_of",
-        "e.at < least(c.as_of, e.at)",
+        "e.at < greatest(c.as_of, e.at)",
+        "e.at < least(c.as_of, e.at, e.at)",
+        "e.at < least(c.as_of, e.at + INTERVAL 1 DAY)",
     ],
 )
 def test_any_other_use_of_the_clock_tells_nothing(project: Project, condition: str) -> None:
     query = f"SELECT CAST(e.id AS INTEGER) AS id FROM raw.events AS e CROSS JOIN config.clock AS c WHERE {condition}"
     assert trace(project, query).clock_uses("config.clock") == ({"as_of"}, None)
+
+
+@pytest.mark.parametrize("least", ["least(e.at, c.as_of)", "least(c.as_of, e.at)"])
+def test_the_least_of_a_column_and_the_clock_is_a_limit(project: Project, least: str) -> None:
+    query = (
+        f"SELECT CAST(e.id AS INTEGER) AS id, CAST({least} AS TIMESTAMP) AS seen_at "
+        "FROM raw.events AS e CROSS JOIN config.clock AS c"
+    )
+    assert trace(project, query).clock_uses("config.clock") == ({"as_of"}, [Crossing(AT, "as_of", is_limit=True)])
+
+
+def test_a_comparison_made_twice_is_one_crossing(project: Project) -> None:
+    query = (
+        "SELECT CAST(e.id AS INTEGER) AS id, CAST(e.at < c.as_of AS BOOLEAN) AS is_past "
+        "FROM raw.events AS e CROSS JOIN config.clock AS c WHERE e.at < c.as_of OR e.id = 1"
+    )
+    assert trace(project, query).clock_uses("config.clock") == ({"as_of"}, [Crossing(AT, "as_of")])
 
 
 def test_a_column_worked_out_in_a_cte_is_no_column_of_the_table(project: Project) -> None:
@@ -85,6 +104,43 @@ def test_a_table_joined_in_another_way_is_none(project: Project, condition: str)
 def test_a_lookup_into_a_table_outside_is_none(project: Project) -> None:
     found = trace(project, JOINED.format("LEFT", "p.person = e.person"))
     assert found.lookup("raw.people", frozenset({"raw.other"})) is None
+
+
+CHAINED = """SELECT CAST(e.id AS INTEGER) AS id FROM raw.events AS e
+JOIN raw.people AS p ON p.person = e.person LEFT JOIN raw.teams AS t ON {}"""
+
+
+def test_a_table_joined_to_a_lookup_is_looked_up_through_it(project: Project) -> None:
+    project.write("raw.teams", "CREATE TABLE raw.teams (label VARCHAR, team VARCHAR)\n")
+    (found,) = trace(project, CHAINED.format("t.label = p.label")).lookup("raw.teams", frozenset({"raw.events"})) or []
+    through = Lookup("person", Origin("raw.events", "person"))
+    assert found == Lookup("label", Origin("raw.people", "label"), (through,))
+    assert found.touched("SELECT 1", "id") == [
+        'SELECT id FROM raw.events WHERE "person" IN (SELECT "person" FROM raw.people WHERE "label" IN (SELECT 1))'
+    ]
+
+
+def test_the_straight_way_is_taken_where_there_is_one(project: Project) -> None:
+    project.write("raw.teams", "CREATE TABLE raw.teams (label VARCHAR, team VARCHAR)\n")
+    query = CHAINED.format("t.label = p.label AND t.team = e.name")
+    assert trace(project, query).lookup("raw.teams", frozenset({"raw.events"})) == [
+        Lookup("team", Origin("raw.events", "name"))
+    ]
+
+
+def test_a_way_through_a_table_read_otherwise_is_none(project: Project) -> None:
+    project.write("raw.teams", "CREATE TABLE raw.teams (label VARCHAR, team VARCHAR)\n")
+    query = CHAINED.format("t.label = p.label") + " WHERE e.id IN (SELECT q.id FROM raw.people AS q)"
+    assert trace(project, query).lookup("raw.teams", frozenset({"raw.events"})) is None
+
+
+def test_tables_joined_to_each_other_alone_are_no_lookups(project: Project) -> None:
+    project.write("raw.teams", "CREATE TABLE raw.teams (label VARCHAR, team VARCHAR)\n")
+    query = (
+        "SELECT CAST(e.id AS INTEGER) AS id FROM raw.events AS e JOIN raw.people AS p ON p.label = t.label "
+        "JOIN raw.teams AS t ON t.label = p.label"
+    )
+    assert trace(project, query).lookup("raw.teams", frozenset({"raw.events"})) is None
 
 
 def test_every_reading_of_a_table_has_to_be_a_lookup(project: Project) -> None:

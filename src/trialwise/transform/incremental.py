@@ -141,7 +141,8 @@ class Incremental:
             between = sorted((before[crossing.clock], now[crossing.clock]))
             low, high = (exp.convert(value).sql("duckdb") for value in between)
             column = f'"{crossing.origin.column}"'
-            condition = f"{column} >= {low} AND {column} <= {high}"
+            condition = f"{column} >= {low}"
+            condition += f" OR {column} IS NULL" if crossing.is_limit else f" AND {column} <= {high}"
             if self.engine.rows(f"SELECT 1 FROM {crossing.origin.table} WHERE {condition} LIMIT 1"):
                 found.append((crossing.origin.table, condition))
         return found or None
@@ -166,11 +167,16 @@ class Incremental:
                 return None
             for lookup in lookups:
                 values = " UNION ALL ".join(f'SELECT "{lookup.column}" FROM {image}' for image in change.images)
-                parts.append(f'SELECT {keys} FROM {lookup.origin.table} WHERE "{lookup.origin.column}" IN ({values})')
+                parts += lookup.touched(values, keys)
         for table, condition in moved:
-            if table not in inputs:
+            if table in inputs:
+                parts.append(f"SELECT {keys} FROM {table} WHERE {condition}")
+                continue
+            lookups = self._trace(model).lookup(table, inputs)
+            if lookups is None:
                 return None
-            parts.append(f"SELECT {keys} FROM {table} WHERE {condition}")
+            for lookup in lookups:
+                parts += lookup.touched(f'SELECT "{lookup.column}" FROM {table} WHERE {condition}', keys)
         return f"SELECT DISTINCT {keys} FROM ({' UNION ALL '.join(parts)}) AS k"
 
     def _restricted(self, model: Model, keys: str, why: str) -> Step:

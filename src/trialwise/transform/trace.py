@@ -31,18 +31,35 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A comparison of a table's column with a column of the clock: only for rows between two clocks do these differ."""
+    """A comparison of a table's column with a column of the clock: only for rows between two clocks do these differ.
+
+    is_limit: the least of the two is taken instead, which differs for all rows from the earlier clock on.
+    """
 
     origin: Origin
     clock: str
+    is_limit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A table only ever joined by equality: its rows with a value touch the rows of `origin` with that value."""
+    """A table only ever joined by equality: its rows with a value touch the rows of `origin` with that value.
+
+    via: how the table of `origin` is itself looked up, where it is not the one asked for.
+    """
 
     column: str
     origin: Origin
+    via: tuple[Lookup, ...] = ()
+
+    def touched(self, values: str, columns: str) -> list[str]:
+        """Queries for columns of the rows touched by the values of `column` that the query `values` gives."""
+        if not self.via:
+            return [self._rows(values, columns)]
+        return [query for one in self.via for query in one.touched(self._rows(values, f'"{one.column}"'), columns)]
+
+    def _rows(self, values: str, columns: str) -> str:
+        return f'SELECT {columns} FROM {self.origin.table} WHERE "{self.origin.column}" IN ({values})'
 
 
 class Trace:
@@ -67,7 +84,8 @@ class Trace:
             if origin is None:
                 crossings = None
             elif crossings is not None:
-                crossings.append(Crossing(origin, column.name))
+                found = Crossing(origin, column.name, isinstance(column.parent, exp.Least))
+                crossings += [found] if found not in crossings else []
         return columns, crossings
 
     def columns_read(self, table: str) -> set[str]:
@@ -111,18 +129,33 @@ class Trace:
                 return self.origin(scope, value) if isinstance(value, exp.Column) else None
         return starred[0] if len(starred) == 1 else None
 
-    def lookup(self, table: str, within: frozenset[str]) -> list[Lookup] | None:
-        """How each reading of `table` is joined, by equality, to a table of `within`; None where one is not."""
+    def lookup(self, table: str, within: frozenset[str], asked: frozenset[str] = frozenset()) -> list[Lookup] | None:
+        """How each reading of `table` is joined, by equality, to a table of `within`; None where one is not.
+
+        A table may be joined to another that is looked up in turn. asked: tables on the way here.
+        """
         found: list[Lookup] = []
         for scope in self._scopes:
-            for alias in _aliases(scope, table):
-                one = self._lookup(scope, alias, within)
+            for alias in sorted(_aliases(scope, table)):
+                one = self._lookup(scope, alias, within, asked | {table})
                 if one is None:
                     return None
-                found.append(one)
+                found += [one] if one not in found else []
         return found or None
 
-    def _lookup(self, scope: Scope, alias: str, within: frozenset[str]) -> Lookup | None:
+    def _lookup(self, scope: Scope, alias: str, within: frozenset[str], asked: frozenset[str]) -> Lookup | None:
+        equal = list(self._equal(scope, alias))
+        for column, origin in equal:
+            if origin.table in within:
+                return Lookup(column, origin)
+        for column, origin in equal:
+            via = None if origin.table in asked else self.lookup(origin.table, within, asked)
+            if via is not None:
+                return Lookup(column, origin, tuple(via))
+        return None
+
+    def _equal(self, scope: Scope, alias: str) -> Iterator[tuple[str, Origin]]:
+        """Columns of a joined table and the columns of others that they have to equal."""
         for join in scope.expression.args.get("joins") or []:
             if join.this.alias_or_name != alias or (join.args.get("side") or "").upper() not in ("", "LEFT"):
                 continue
@@ -135,9 +168,8 @@ class Trace:
                 others = [side for side in sides if isinstance(side, exp.Column) and side.table not in ("", alias)]
                 if len(mine) == 1 and len(others) == 1:
                     origin = self.origin(scope, others[0])
-                    if origin is not None and origin.table in within:
-                        return Lookup(mine[0].name, origin)
-        return None
+                    if origin is not None:
+                        yield mine[0].name, origin
 
     def is_linear_in(self, table: str) -> bool:
         """Whether the rows of the result are those each row of `table` brings by itself, the other tables given.
@@ -214,6 +246,9 @@ def _has_star(scope: Scope, table: str) -> bool:
 
 def _compared_with(column: exp.Column) -> exp.Column | None:
     parent = column.parent
+    if isinstance(parent, exp.Least) and len(parent.expressions) == 1:
+        other = parent.expressions[0] if parent.this is column else parent.this
+        return other if isinstance(other, exp.Column) else None
     if not isinstance(parent, _COMPARISONS):
         return None
     other = parent.expression if parent.this is column else parent.this
