@@ -10,7 +10,7 @@ from trialwise.config import parse_config
 from trialwise.config.milestones import declared_events
 from trialwise.engines.duckdb import connect
 from trialwise.errors import ConfigError
-from trialwise.parameters import calendar, tables
+from trialwise.parameters import calendar, last_day, tables
 from trialwise.transform.model import load_models
 
 CLOCK = clock_for("UTC", "2026-01-31", "2026-02-05")
@@ -35,7 +35,7 @@ def test_every_table_fits_its_create_statement(tmp_path: Path) -> None:
     for table, frame in tables(config, CLOCK, names, tmp_path).items():
         engine.append(table, frame)
     assert engine.rows("SELECT * FROM config.clock") == [
-        (datetime(2026, 2, 1), datetime(2026, 2, 6), date(2026, 1, 31), 20484, True)
+        (datetime(2026, 2, 1), datetime(2026, 2, 6), date(2026, 1, 31), 20484, 20484, True)
     ]
     assert engine.rows(
         "SELECT event_key, canonical_name, is_value, feature_bit, role FROM config.event_catalogue ORDER BY event_key"
@@ -71,6 +71,23 @@ def test_what_a_webhook_reports_is_no_use_and_e_mail_events_have_their_role_what
     assert rows.get_column("role").to_list() == ["email_clicked", "email_clicked", "email_replied", None]
     assert rows.get_column("is_value").to_list() == [False, False, False, False]
     assert {"Email Link Clicked", "Mail Clicked", "Unsubscribed"} <= declared_events(config)
+
+
+def test_the_last_complete_day_is_the_one_before_while_a_day_is_not_over(tmp_path: Path) -> None:
+    rows = tables(parse_config({}), clock_for("UTC", "2026-01-31T10:00:00Z", None), [], tmp_path)["config.clock"]
+    assert rows.select("as_of_no", "complete_no", "is_day_complete").row(0) == (20484, 20483, False)
+
+
+@pytest.mark.parametrize(
+    ("as_of_date", "last"),
+    [
+        (date(2026, 1, 1), date(2028, 12, 31)),  # 800 days on: 11 March 2028
+        (date(2026, 10, 22), date(2028, 12, 31)),  # 30 December 2028
+        (date(2026, 10, 24), date(2029, 12, 31)),  # 1 January 2029
+    ],
+)
+def test_the_calendar_grows_by_whole_years(as_of_date: date, last: date) -> None:
+    assert last_day(as_of_date) == last
 
 
 def test_calendar_days_of_a_zone_meet_without_gap_or_overlap() -> None:

@@ -3,6 +3,7 @@ description: Paid Stripe invoices of every account, whichever of its customers a
 grain: one row per paid invoice
 key: [invoice_id]
 not_null: [invoice_id, account_key, paid_at]
+incremental: [invoice_id]
 */
 SELECT
   CAST(i.invoice_id AS VARCHAR) AS invoice_id, -- Stripe's id

@@ -48,7 +48,7 @@ customers AS (
   FROM intermediate.customer_accounts AS a
   CROSS JOIN config.clock AS c
   LEFT JOIN staging.stripe_customers AS s
-    ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND coalesce(CASE WHEN s.kind = 'object' THEN s.customer_created_at END, s.occurred_at) < c.as_of
+    ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.customer_created_at IS NOT NULL THEN s.customer_created_at < c.as_of ELSE s.occurred_at < c.as_of END
   LEFT JOIN instant_days AS d ON d.utc_date = CAST(s.known_at AS DATE) AND s.known_at >= d.starts_at AND s.known_at < d.ends_at
 ),
 

@@ -34,7 +34,7 @@ customers AS (
   CROSS JOIN config.clock AS c
   LEFT JOIN intermediate.account_links AS m ON m.announced_key = a.account_key
   LEFT JOIN staging.stripe_customers AS s
-    ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND coalesce(CASE WHEN s.kind = 'object' THEN s.customer_created_at END, s.occurred_at) < c.as_of
+    ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.customer_created_at IS NOT NULL THEN s.customer_created_at < c.as_of ELSE s.occurred_at < c.as_of END
 ),
 
 facts AS (

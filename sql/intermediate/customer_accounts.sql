@@ -22,24 +22,29 @@ said AS (
     s.customer_id, coalesce(s.metadata, '{}') AS metadata, CAST(NULL AS VARCHAR) AS reference, s.email, s.livemode, s.known_at,
     CASE WHEN s.kind = 'object' THEN coalesce(s.customer_created_at, s.occurred_at) ELSE s.occurred_at END AS occurred_at
   FROM staging.stripe_customers AS s
+  CROSS JOIN config.clock AS c
+  WHERE s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.customer_created_at IS NOT NULL THEN s.customer_created_at < c.as_of ELSE s.occurred_at < c.as_of END
   UNION ALL
   SELECT
     s.customer_id, coalesce(s.metadata, '{}') AS metadata, CAST(NULL AS VARCHAR) AS reference, CAST(NULL AS VARCHAR) AS email, s.livemode, s.known_at,
     CASE WHEN s.kind = 'object' THEN coalesce(s.subscription_created_at, s.occurred_at) ELSE s.occurred_at END AS occurred_at
   FROM staging.stripe_subscriptions AS s
+  CROSS JOIN config.clock AS c
+  WHERE s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.subscription_created_at IS NOT NULL THEN s.subscription_created_at < c.as_of ELSE s.occurred_at < c.as_of END
   UNION ALL
   SELECT
     s.customer_id, '{}' AS metadata, s.client_reference_id AS reference, s.email, s.livemode, s.known_at,
     CASE WHEN s.kind = 'object' THEN coalesce(s.session_created_at, s.occurred_at) ELSE s.occurred_at END AS occurred_at
   FROM staging.stripe_checkout_sessions AS s
+  CROSS JOIN config.clock AS c
+  WHERE s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.session_created_at IS NOT NULL THEN s.session_created_at < c.as_of ELSE s.occurred_at < c.as_of END
 ),
 
 seen AS (
   SELECT s.customer_id, CAST(s.metadata AS JSON) ->> p.account_metadata_key AS metadata_account, s.reference, lower(trim(s.email)) AS email, s.livemode, s.occurred_at, s.known_at
   FROM said AS s
-  CROSS JOIN config.clock AS c
   CROSS JOIN config.parameters AS p
-  WHERE s.customer_id IS NOT NULL AND s.occurred_at < c.as_of AND s.known_at < c.known_at
+  WHERE s.customer_id IS NOT NULL
 ),
 
 customers AS (

@@ -22,7 +22,8 @@ refund_records AS (
     row_number() OVER (PARTITION BY r.refund_id ORDER BY r.occurred_at DESC, r.load_order DESC, r.record_id) AS place
   FROM staging.stripe_refunds AS r
   CROSS JOIN config.clock AS c
-  WHERE r.known_at < c.known_at AND coalesce(r.refund_created_at, r.occurred_at) < c.as_of AND (r.kind = 'object' OR r.occurred_at < c.as_of)
+  WHERE r.known_at < c.known_at AND CASE WHEN r.refund_created_at IS NULL THEN r.occurred_at < c.as_of ELSE r.refund_created_at < c.as_of END
+    AND (r.kind = 'object' OR r.occurred_at < c.as_of)
 ),
 referred AS (
   SELECT refund_id, at, amount_minor, charge_id AS reference FROM refund_records WHERE place = 1 AND coalesce(status, 'succeeded') = 'succeeded'

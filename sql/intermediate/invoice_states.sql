@@ -4,28 +4,27 @@ grain: one row per invoice
 key: [invoice_id]
 not_null: [invoice_id, status, created_at, known_at, has_service]
 accepted: {status: [draft, open, paid, uncollectible, void, deleted]}
+incremental: [invoice_id]
 */
 WITH known AS (
-  SELECT i.*, c.as_of,
+  SELECT i.*,
     CASE WHEN i.event_type = 'invoice.deleted' THEN 'deleted' ELSE i.status END AS told_status,
-    CASE WHEN i.status = 'paid' THEN coalesce(i.paid_at, i.occurred_at) END AS paid_told_at,
-    CASE WHEN i.status = 'void' THEN coalesce(i.voided_at, i.occurred_at) END AS voided_told_at,
-    CASE WHEN i.status = 'uncollectible' THEN coalesce(i.uncollectible_at, i.occurred_at) END AS given_up_at,
-    CASE WHEN i.event_type = 'invoice.payment_failed' OR (i.attempt_count > 0 AND i.status IN ('open', 'uncollectible', 'void')) THEN i.occurred_at END AS failed_told_at
+    CASE WHEN i.occurred_at < c.as_of THEN 1 ELSE 0 END AS is_told,  -- later than the cut a snapshot proves its dated transitions alone
+    CASE WHEN i.status = 'paid' AND CASE WHEN i.paid_at IS NULL THEN i.occurred_at < c.as_of ELSE i.paid_at < c.as_of END THEN coalesce(i.paid_at, i.occurred_at) END AS paid_told_at,
+    CASE WHEN i.status = 'void' AND CASE WHEN i.voided_at IS NULL THEN i.occurred_at < c.as_of ELSE i.voided_at < c.as_of END THEN coalesce(i.voided_at, i.occurred_at) END AS voided_told_at,
+    CASE WHEN i.status = 'uncollectible' AND CASE WHEN i.uncollectible_at IS NULL THEN i.occurred_at < c.as_of ELSE i.uncollectible_at < c.as_of END THEN coalesce(i.uncollectible_at, i.occurred_at) END AS given_up_at,
+    CASE WHEN (i.event_type = 'invoice.payment_failed' OR (i.attempt_count > 0 AND i.status IN ('open', 'uncollectible', 'void'))) AND i.occurred_at < c.as_of THEN i.occurred_at END AS failed_told_at
   FROM staging.stripe_invoices AS i
   CROSS JOIN config.clock AS c
   WHERE i.known_at < c.known_at AND (i.occurred_at < c.as_of OR (i.kind = 'object' AND i.invoice_created_at < c.as_of))
 ),
 facts AS (
   SELECT invoice_id, min(coalesce(invoice_created_at, occurred_at)) AS created_at, min(known_at) AS known_at,
-    min(CASE WHEN paid_told_at < as_of THEN paid_told_at END) AS paid_at,
-    min(CASE WHEN paid_told_at < as_of THEN known_at END) AS paid_known_at,
-    min(CASE WHEN voided_told_at < as_of THEN voided_told_at END) AS voided_at,
-    min(CASE WHEN given_up_at < as_of THEN given_up_at END) AS uncollectible_at,
-    min(CASE WHEN failed_told_at < as_of THEN failed_told_at END) AS failed_told_at,
-    max(CASE WHEN occurred_at < as_of AND told_status = 'deleted' THEN 1 ELSE 0 END) AS was_deleted,
-    max(CASE WHEN occurred_at < as_of AND told_status = 'open' THEN 1 WHEN kind = 'object' AND told_status <> 'draft' THEN 1 ELSE 0 END) AS was_open,
-    max(CASE WHEN attempt_count > 0 AND occurred_at < as_of THEN 1 ELSE 0 END) AS was_attempted,
+    min(paid_told_at) AS paid_at, min(CASE WHEN paid_told_at IS NOT NULL THEN known_at END) AS paid_known_at,
+    min(voided_told_at) AS voided_at, min(given_up_at) AS uncollectible_at, min(failed_told_at) AS failed_told_at,
+    max(CASE WHEN is_told = 1 AND told_status = 'deleted' THEN 1 ELSE 0 END) AS was_deleted,
+    max(CASE WHEN is_told = 1 AND told_status = 'open' THEN 1 WHEN kind = 'object' AND told_status <> 'draft' THEN 1 ELSE 0 END) AS was_open,
+    max(CASE WHEN attempt_count > 0 AND is_told = 1 THEN 1 ELSE 0 END) AS was_attempted,
     max(subscription_id) AS subscription_id, max(customer_id) AS customer_id, max(charge_id) AS charge_id, max(payment_intent_id) AS payment_intent_id,
     max(CASE WHEN paid_out_of_band OR payment_type = 'payment_record' THEN 1 ELSE 0 END) AS is_out_of_band
   FROM known
@@ -33,18 +32,18 @@ facts AS (
 ),
 ranked AS (  -- a paid record has the amounts that were paid; before that the last one is nearest
   SELECT invoice_id, record_id, total_minor, amount_due_minor, amount_paid_minor, currency,
-    row_number() OVER (PARTITION BY invoice_id ORDER BY CASE WHEN paid_told_at < as_of THEN 0 ELSE 1 END, occurred_at DESC, load_order DESC, record_id) AS place
+    row_number() OVER (PARTITION BY invoice_id ORDER BY CASE WHEN paid_told_at IS NOT NULL THEN 0 ELSE 1 END, occurred_at DESC, load_order DESC, record_id) AS place
   FROM known
 ),
 service AS (  -- what the subscription costs; lines of 0 count only where nothing else is billed
-  SELECT record_id, max(subscription_id) AS subscription_id, max(CASE WHEN amount_minor > 0 THEN 1 ELSE 0 END) AS is_priced,
-    coalesce(max(CASE WHEN amount_minor > 0 THEN period_start_at END), max(period_start_at)) AS starts_at,
-    coalesce(min(CASE WHEN amount_minor > 0 THEN period_start_at END), min(period_start_at)) AS covers_from,
-    coalesce(max(CASE WHEN amount_minor > 0 THEN period_end_at END), max(period_end_at)) AS ends_at
-  FROM staging.stripe_invoice_lines
+  SELECT l.invoice_id, l.record_id, max(l.subscription_id) AS subscription_id, max(CASE WHEN l.amount_minor > 0 THEN 1 ELSE 0 END) AS is_priced,
+    coalesce(max(CASE WHEN l.amount_minor > 0 THEN l.period_start_at END), max(l.period_start_at)) AS starts_at,
+    coalesce(min(CASE WHEN l.amount_minor > 0 THEN l.period_start_at END), min(l.period_start_at)) AS covers_from,
+    coalesce(max(CASE WHEN l.amount_minor > 0 THEN l.period_end_at END), max(l.period_end_at)) AS ends_at
+  FROM staging.stripe_invoice_lines AS l
   CROSS JOIN config.clock AS c
-  WHERE is_subscription AND stripe_invoice_lines.known_at < c.known_at
-  GROUP BY record_id
+  WHERE l.is_subscription AND l.known_at < c.known_at
+  GROUP BY l.invoice_id, l.record_id
 )
 SELECT
   CAST(f.invoice_id AS VARCHAR) AS invoice_id, -- Stripe's id
@@ -71,5 +70,5 @@ SELECT
   CAST(f.paid_known_at AS TIMESTAMP) AS paid_known_at -- when the payment was first known
 FROM facts AS f
 INNER JOIN ranked AS r ON r.invoice_id = f.invoice_id AND r.place = 1
-LEFT JOIN service AS s ON s.record_id = r.record_id
+LEFT JOIN service AS s ON s.invoice_id = r.invoice_id AND s.record_id = r.record_id
 WHERE f.created_at IS NOT NULL

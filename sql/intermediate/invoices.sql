@@ -3,6 +3,7 @@ description: Every Stripe invoice as of the cut with what became of its money.
 grain: one row per invoice
 key: [invoice_id]
 not_null: [invoice_id, status, created_at, known_at, refunded_minor, has_service]
+incremental: [invoice_id]
 accepted: {status: [draft, open, paid, uncollectible, void, deleted], settlement: [card, credit_balance, out_of_band, free]}
 */
 SELECT

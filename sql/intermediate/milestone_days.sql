@@ -30,16 +30,19 @@ mapped AS (
 cards AS (
   SELECT s.customer_id, s.occurred_at, s.known_at, s.setup_intent_id AS evidence_id
   FROM staging.stripe_setup_intents AS s
-  WHERE s.event_type = 'setup_intent.succeeded'
+  CROSS JOIN config.clock AS c
+  WHERE s.event_type = 'setup_intent.succeeded' AND s.occurred_at < c.as_of AND s.known_at < c.known_at
   UNION ALL
   SELECT s.customer_id, s.occurred_at, s.known_at, s.payment_method_id AS evidence_id
   FROM staging.stripe_payment_methods AS s
-  WHERE s.event_type IN ('payment_method.attached', 'customer.source.created', 'customer.card.created')
+  CROSS JOIN config.clock AS c
+  WHERE s.event_type IN ('payment_method.attached', 'customer.source.created', 'customer.card.created') AND s.occurred_at < c.as_of AND s.known_at < c.known_at
   UNION ALL
   -- the snapshot of an attached payment method proves its own created instant
   SELECT s.customer_id, s.method_created_at AS occurred_at, s.known_at, s.payment_method_id AS evidence_id
   FROM staging.stripe_payment_methods AS s
-  WHERE s.kind = 'object' AND s.method_created_at IS NOT NULL
+  CROSS JOIN config.clock AS c
+  WHERE s.kind = 'object' AND s.method_created_at < c.as_of AND s.known_at < c.known_at
 ),
 
 stored AS (
@@ -47,11 +50,9 @@ stored AS (
     'card_added' AS milestone, k.occurred_at, d.day AS activity_date, k.evidence_id, a.account_key AS announced_key,
     greatest(d.day, n.day, a.known_date) AS known_date
   FROM cards AS k
-  CROSS JOIN config.clock AS c
   INNER JOIN intermediate.customer_accounts AS a ON a.customer_id = k.customer_id
   INNER JOIN instant_days AS d ON d.utc_date = CAST(k.occurred_at AS DATE) AND k.occurred_at >= d.starts_at AND k.occurred_at < d.ends_at
   INNER JOIN instant_days AS n ON n.utc_date = CAST(k.known_at AS DATE) AND k.known_at >= n.starts_at AND k.known_at < n.ends_at
-  WHERE k.occurred_at < c.as_of AND k.known_at < c.known_at
 ),
 
 facts AS (

@@ -4,16 +4,20 @@ grain: one row per subscription and version
 key: [subscription_id, version_no]
 not_null: [subscription_id, version_no, at, known_at, history, is_trialing, is_trial_plan]
 accepted: {history: [event, snapshot]}
+incremental: [subscription_id]
 decision: version-order
 */
 WITH known AS (
-  SELECT s.*, c.as_of
+  SELECT s.*
   FROM staging.stripe_subscriptions AS s
   CROSS JOIN config.clock AS c
   WHERE s.known_at < c.known_at
 ),
 told AS (  -- trials that events show need no help from a snapshot's dates; an event of later on names the trial and shows it not
-  SELECT DISTINCT subscription_id, trial_start_at FROM known WHERE kind = 'event' AND status = 'trialing' AND occurred_at < as_of AND trial_start_at IS NOT NULL
+  SELECT DISTINCT k.subscription_id, k.trial_start_at
+  FROM known AS k
+  CROSS JOIN config.clock AS c
+  WHERE k.kind = 'event' AND k.status = 'trialing' AND k.occurred_at < c.as_of AND k.trial_start_at IS NOT NULL
 ),
 dated AS (  -- the oldest snapshot that names a trial knows its first end best
   SELECT k.*, row_number() OVER (PARTITION BY k.subscription_id, k.trial_start_at ORDER BY k.known_at, k.load_order, k.record_id) AS place
@@ -22,9 +26,9 @@ dated AS (  -- the oldest snapshot that names a trial knows its first end best
   WHERE k.kind = 'object' AND k.trial_end_at > k.trial_start_at AND t.subscription_id IS NULL
 ),
 ended AS (
-  SELECT *, row_number() OVER (PARTITION BY subscription_id ORDER BY known_at, load_order, record_id) AS place
-  FROM known
-  WHERE kind = 'object' AND ended_at IS NOT NULL
+  SELECT k.*, row_number() OVER (PARTITION BY k.subscription_id ORDER BY k.known_at, k.load_order, k.record_id) AS place
+  FROM known AS k
+  WHERE k.kind = 'object' AND k.ended_at IS NOT NULL
 ),
 asked AS (
   SELECT k.*, row_number() OVER (PARTITION BY k.subscription_id, k.canceled_at ORDER BY k.known_at, k.load_order, k.record_id) AS place
@@ -34,14 +38,14 @@ asked AS (
     AND (k.ended_at IS NULL OR k.ended_at > k.canceled_at) AND t.subscription_id IS NULL
 ),
 per_record AS (
-  SELECT i.source_id, min(i.current_period_start_at) AS period_start_at, max(i.current_period_end_at) AS period_end_at,
+  SELECT i.subscription_id, i.source_id, min(i.current_period_start_at) AS period_start_at, max(i.current_period_end_at) AS period_end_at,
     min(i.trial_start_at) AS trial_start_at, max(i.trial_end_at) AS trial_end_at,
     max(CASE WHEN i.item_no = 1 THEN i.price_id END) AS plan_id, max(CASE WHEN i.item_no = 1 THEN i.product_id END) AS product_id,
     max(CASE WHEN i.item_no = 1 THEN i.currency END) AS currency, CAST(sum(i.monthly_value_minor) AS BIGINT) AS monthly_value_minor,
     max(CASE WHEN p.plan_id IS NULL THEN 0 ELSE 1 END) AS on_trial_plan
   FROM intermediate.subscription_items AS i
   LEFT JOIN config.trial_plans AS p ON p.plan_id = i.price_id OR p.plan_id = i.product_id
-  GROUP BY i.source_id
+  GROUP BY i.subscription_id, i.source_id
 ),
 versions AS (
   SELECT k.subscription_id, k.customer_id, k.occurred_at AS at, k.known_at, CASE k.kind WHEN 'event' THEN 'event' ELSE 'snapshot' END AS history,
@@ -53,24 +57,28 @@ versions AS (
     k.pause_behavior, i.plan_id, i.product_id, coalesce(k.currency, i.currency) AS currency, i.monthly_value_minor, k.cancel_reason,
     k.subscription_created_at, coalesce(i.on_trial_plan, 0) = 1 AS is_trial_plan, k.record_id, coalesce(k.event_id, k.record_id) AS tie, coalesce(g.place, 0) AS place
   FROM known AS k
-  LEFT JOIN per_record AS i ON i.source_id = k.record_id
-  LEFT JOIN intermediate.subscription_chains AS g ON g.source_id = k.record_id
-  WHERE k.occurred_at < k.as_of
+  CROSS JOIN config.clock AS c
+  LEFT JOIN per_record AS i ON i.subscription_id = k.subscription_id AND i.source_id = k.record_id
+  LEFT JOIN intermediate.subscription_chains AS g ON g.subscription_id = k.subscription_id AND g.source_id = k.record_id
+  WHERE k.occurred_at < c.as_of
   UNION ALL
-  SELECT subscription_id, customer_id, trial_start_at, known_at, 'snapshot', 1, 'trialing', trial_start_at, trial_end_at, false,
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id, 0
-  FROM dated
-  WHERE place = 1 AND trial_start_at < as_of
+  SELECT d.subscription_id, d.customer_id, d.trial_start_at, d.known_at, 'snapshot', 1, 'trialing', d.trial_start_at, d.trial_end_at, false,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, d.subscription_created_at, false, d.record_id, d.record_id, 0
+  FROM dated AS d
+  CROSS JOIN config.clock AS c
+  WHERE d.place = 1 AND d.trial_start_at < c.as_of
   UNION ALL
-  SELECT subscription_id, customer_id, canceled_at, known_at, 'snapshot', 1, 'trialing', trial_start_at, trial_end_at, true,
-    NULL, canceled_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id, 0
-  FROM asked
-  WHERE place = 1 AND canceled_at < as_of
+  SELECT d.subscription_id, d.customer_id, d.canceled_at, d.known_at, 'snapshot', 1, 'trialing', d.trial_start_at, d.trial_end_at, true,
+    NULL, d.canceled_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, d.subscription_created_at, false, d.record_id, d.record_id, 0
+  FROM asked AS d
+  CROSS JOIN config.clock AS c
+  WHERE d.place = 1 AND d.canceled_at < c.as_of
   UNION ALL
-  SELECT subscription_id, customer_id, ended_at, known_at, 'snapshot', 1, 'canceled', trial_start_at, trial_end_at, false,
-    NULL, canceled_at, ended_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, subscription_created_at, false, record_id, record_id, 0
-  FROM ended
-  WHERE place = 1 AND ended_at < as_of
+  SELECT d.subscription_id, d.customer_id, d.ended_at, d.known_at, 'snapshot', 1, 'canceled', d.trial_start_at, d.trial_end_at, false,
+    NULL, d.canceled_at, d.ended_at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, d.subscription_created_at, false, d.record_id, d.record_id, 0
+  FROM ended AS d
+  CROSS JOIN config.clock AS c
+  WHERE d.place = 1 AND d.ended_at < c.as_of
 ),
 ordered AS (
   SELECT *, row_number() OVER (PARTITION BY subscription_id ORDER BY at, type_rank, place,

@@ -20,7 +20,9 @@ WITH billed AS (
   FROM intermediate.billing_trials AS t
   INNER JOIN intermediate.billing_trial_states AS s ON s.trial_id = t.trial_id
   INNER JOIN intermediate.customer_accounts AS c ON c.customer_id = t.customer_id
+  CROSS JOIN config.clock AS k
   LEFT JOIN intermediate.account_links AS l ON l.announced_key = c.account_key
+  WHERE t.started_at < k.as_of
 ),
 everything AS (
   SELECT * FROM billed
@@ -29,15 +31,15 @@ everything AS (
     false, 0, 0, e.plan, NULL, NULL, 'event_product', e.known_at,
     CASE WHEN l.known_at > e.known_at THEN l.known_at ELSE e.known_at END
   FROM intermediate.event_trials AS e
+  CROSS JOIN config.clock AS k
   LEFT JOIN intermediate.account_links AS l ON l.announced_key = e.announced_key
+  WHERE e.started_at < k.as_of
 ),
 based AS (
   SELECT e.*, CASE WHEN e.kind = 'freemium' THEN e.started_at + p.freemium_days * INTERVAL 1 DAY ELSE e.ends_at END AS horizon_at,
-    CASE WHEN e.announced_key = e.account_key THEN 0 ELSE 1 END AS is_foreign, p.one_trial_hours
+    CASE WHEN e.announced_key = e.account_key THEN 0 ELSE 1 END AS is_foreign, p.one_trial_hours, p.grace_days, p.collection_lag_hours
   FROM everything AS e
   CROSS JOIN config.parameters AS p
-  CROSS JOIN config.clock AS c
-  WHERE e.started_at < c.as_of
 ),
 merged AS (  -- of trials that an account merge brings together the survivor's stays, else the earliest
   SELECT DISTINCT x.trial_id
@@ -61,6 +63,8 @@ SELECT
   CAST(b.ends_at AS TIMESTAMP) AS ends_at, -- end as planned last; NULL for freemium
   CAST(b.ended_at AS TIMESTAMP) AS ended_at, -- when the subscription, or an announced freemium, ended
   CAST(least(b.horizon_at, coalesce(b.ended_at, b.horizon_at)) AS TIMESTAMP) AS end_basis_at, -- the earlier of the two, for freemium of its horizon; grace and lag count from here
+  CAST(least(b.horizon_at, coalesce(b.ended_at, b.horizon_at)) + b.collection_lag_hours * INTERVAL 1 HOUR AS TIMESTAMP) AS collected_by_at, -- last instant at which an open invoice may still be collected
+  CAST(least(b.horizon_at, coalesce(b.ended_at, b.horizon_at)) + b.grace_days * INTERVAL 1 DAY + b.collection_lag_hours * INTERVAL 1 HOUR AS TIMESTAMP) AS deadline_at, -- last instant at which a payment still counts, inclusive
   CAST(b.cancel_requested_at AS TIMESTAMP) AS cancel_requested_at, -- when the cancel request in force was made
   CAST(b.next_started_at AS TIMESTAMP) AS next_started_at, -- when the subscription's next trial starts
   CAST(CASE WHEN m.trial_id IS NULL THEN lead(b.started_at) OVER (PARTITION BY b.account_key, CASE WHEN m.trial_id IS NULL THEN 0 ELSE 1 END ORDER BY b.started_at, b.trial_id) END AS TIMESTAMP) AS account_next_started_at, -- when the account's next trial starts

@@ -2,8 +2,9 @@
 description: Every trial with everything that is known of it as of the cut. The one place other models read trials from.
 grain: one row per trial
 key: [trial_id]
-not_null: [trial_id, account_key, account_id, kind, source, started_at, start_no, effective_end_at, deadline_at, outcome, last_no, n_days, history, known_no, account_known_no]
+not_null: [trial_id, account_key, account_id, kind, source, started_at, start_no, effective_end_at, deadline_at, outcome, last_no, n_days, complete_days, history, known_no, account_known_no]
 accepted: {kind: [trial, freemium], source: [stripe, event], link: [same, successor, event], history: [event, snapshot, event_product]}
+incremental: [trial_id]
 checks:
   - name: trials_have_a_length
     level: fail
@@ -15,42 +16,24 @@ checks:
     level: warn
     sql: SELECT trial_id, started_at, converted_at FROM intermediate.trials WHERE converted_at < started_at
 */
-WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
-  SELECT CAST(starts_at AS DATE) AS utc_date, day, day_no, starts_at, ends_at FROM config.calendar
-  UNION
-  SELECT CAST(ends_at AS DATE), day, day_no, starts_at, ends_at FROM config.calendar
-),
-facts AS (
-  SELECT t.*, p.converted_at, p.own_paid_at, p.converted_known_at, p.link, p.settlement, p.amount_minor, p.currency AS paid_currency, CASE WHEN p.disputed_lost_at < p.refunded_at OR p.refunded_at IS NULL THEN p.disputed_lost_at ELSE p.refunded_at END AS taken_back_at, p.ever_paid_at,
+WITH facts AS (
+  SELECT t.trial_id, t.account_key, t.kind, t.source, t.subscription_id, t.customer_id, t.started_at, t.original_ends_at, t.ends_at, t.ended_at, t.cancel_requested_at, t.is_ended_early,
+    t.extension_count, t.shortened_count, t.plan, t.monthly_value_minor, t.currency, t.known_at, t.history,
+    p.converted_at, p.own_paid_at, p.link, p.settlement, p.amount_minor, p.currency AS paid_currency, CASE WHEN p.disputed_lost_at < p.refunded_at OR p.refunded_at IS NULL THEN p.disputed_lost_at ELSE p.refunded_at END AS taken_back_at, p.ever_paid_at,
     o.outcome, o.outcome_at, o.effective_end_at, o.deadline_at, o.is_inferred, o.is_final, o.is_paused, o.is_active,
-    n.trial_number, n.is_first_trial, n.is_add_on, k.card_type, k.card_status, k.card_added_at, s.active_status_at, a.account_id, g.refund_days, g.horizon_days, g.freemium_days, c.as_of_no
+    n.trial_number, n.is_first_trial, n.is_add_on, k.card_type, k.card_status, k.card_added_at, s.active_status_at, a.account_id, g.refund_days,
+    d.start_date, d.start_no, d.end_date, d.end_no, d.original_end_no, d.converted_known_no, d.known_no, d.account_known_no, d.last_no,
+    least(d.last_no, c.as_of_no) AS last_seen_no, least(d.last_no, c.complete_no) AS last_complete_no
   FROM intermediate.trial_bases AS t
   CROSS JOIN config.parameters AS g
   CROSS JOIN config.clock AS c
+  INNER JOIN intermediate.trial_dates AS d ON d.trial_id = t.trial_id
   INNER JOIN intermediate.trial_payments AS p ON p.trial_id = t.trial_id
   INNER JOIN intermediate.trial_outcomes AS o ON o.trial_id = t.trial_id
   INNER JOIN intermediate.trial_places AS n ON n.trial_id = t.trial_id
   INNER JOIN intermediate.trial_cards AS k ON k.trial_id = t.trial_id
   INNER JOIN staging.accounts AS a ON a.account_key = t.account_key
   LEFT JOIN intermediate.billing_trial_states AS s ON s.trial_id = t.trial_id
-),
-days AS (  -- calendar days of the reporting zone
-  SELECT f.*, b.day AS start_date, b.day_no AS start_no, e.day AS end_date, e.day_no AS end_no, i.day_no AS original_end_no, v.day_no AS converted_no,
-    greatest(v.day_no, w.day_no) AS converted_known_no, greatest(b.day_no, coalesce(y.day_no, b.day_no)) AS known_no, greatest(b.day_no, coalesce(z.day_no, b.day_no)) AS account_known_no
-  FROM facts AS f
-  INNER JOIN instant_days AS b ON b.utc_date = CAST(f.started_at AS DATE) AND f.started_at >= b.starts_at AND f.started_at < b.ends_at
-  LEFT JOIN instant_days AS e ON e.utc_date = CAST(f.ends_at AS DATE) AND f.ends_at >= e.starts_at AND f.ends_at < e.ends_at
-  LEFT JOIN instant_days AS i ON i.utc_date = CAST(f.original_ends_at AS DATE) AND f.original_ends_at >= i.starts_at AND f.original_ends_at < i.ends_at
-  LEFT JOIN instant_days AS v ON v.utc_date = CAST(f.converted_at AS DATE) AND f.converted_at >= v.starts_at AND f.converted_at < v.ends_at
-  LEFT JOIN instant_days AS w ON w.utc_date = CAST(f.converted_known_at AS DATE) AND f.converted_known_at >= w.starts_at AND f.converted_known_at < w.ends_at
-  LEFT JOIN instant_days AS y ON y.utc_date = CAST(f.known_at AS DATE) AND f.known_at >= y.starts_at AND f.known_at < y.ends_at
-  LEFT JOIN instant_days AS z ON z.utc_date = CAST(f.account_known_at AS DATE) AND f.account_known_at >= z.starts_at AND f.account_known_at < z.ends_at
-),
-lasting AS (  -- a payment that was known while the rows still ran moves the last one, once
-  SELECT *, CASE WHEN kind = 'freemium' THEN start_no + freemium_days
-    WHEN converted_no > end_no AND converted_known_no <= end_no + horizon_days THEN converted_no + horizon_days
-    ELSE end_no + horizon_days END AS last_no
-  FROM days
 )
 SELECT
   CAST(trial_id AS VARCHAR) AS trial_id, -- stripe:<subscription>:<ordinal> or event:<account>:<start event>
@@ -104,6 +87,7 @@ SELECT
   CAST(known_no AS INTEGER) AS known_no, -- day of it, never before the start
   CAST(account_known_no AS INTEGER) AS account_known_no, -- day on which its account was known
   CAST(last_no AS INTEGER) AS last_no, -- last day with a row in trial_days
-  CAST(least(last_no, as_of_no) - start_no + 1 AS INTEGER) AS n_days, -- rows up to the as_of date
+  CAST(last_seen_no - start_no + 1 AS INTEGER) AS n_days, -- rows up to the as_of date
+  CAST(last_complete_no - start_no + 1 AS INTEGER) AS complete_days, -- of them those whose day was over at as_of
   CAST(history AS VARCHAR) AS history -- event, snapshot or event_product: what can be known of it
-FROM lasting
+FROM facts

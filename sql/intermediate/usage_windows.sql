@@ -15,7 +15,7 @@ WITH dense AS (
     c.day,
     c.business_no,
     c.benchmark_events_per_day AS benchmark,
-    c.day_no < k.as_of_no OR k.is_day_complete AS is_complete,
+    n.n <= t.complete_days AS is_complete,
     -- the business days before the trial belong to no streak
     CASE WHEN n.n = 1 THEN c.business_no - CASE WHEN c.is_business_day THEN 1 ELSE 0 END ELSE 0 END AS before_no,
     CASE WHEN a.value_events > 0 THEN 1 ELSE 0 END AS on_time,
@@ -41,7 +41,6 @@ WITH dense AS (
   FROM intermediate.trials AS t
   JOIN config.numbers AS n ON n.n BETWEEN 1 AND t.n_days
   JOIN intermediate.usage_calendar AS c ON c.day_no = t.start_no + n.n - 1
-  CROSS JOIN config.clock AS k
   LEFT JOIN intermediate.trial_activity AS a
     ON a.trial_id = t.trial_id AND a.account_key = t.account_key AND a.trial_day = n.n AND a.known_day = n.n
   LEFT JOIN intermediate.late_usage AS l ON l.trial_id = t.trial_id AND l.account_key = t.account_key AND l.trial_day = n.n

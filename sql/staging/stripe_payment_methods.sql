@@ -21,8 +21,7 @@ SELECT
   CAST(r.load_order AS BIGINT) AS load_order, -- order of arrival
   CAST(r.livemode AS BOOLEAN) AS livemode, -- false for test mode
   CAST(r.object_id AS VARCHAR) AS payment_method_id, -- Stripe's id
-  CAST(coalesce(json_extract_string((b).customer, '$.id'), json_extract_string((b).customer, '$')) AS VARCHAR) AS customer_id, -- customer it is attached to; NULL once detached
-  CAST(json_extract_string(r.previous, '$.customer') AS VARCHAR) AS previous_customer_id, -- customer it was attached to before this event
+  CAST(coalesce(json_extract_string((b).customer, '$.id'), json_extract_string((b).customer, '$'), json_extract_string(r.previous, '$.customer')) AS VARCHAR) AS customer_id, -- customer it is attached to, of an event that detaches it the one it was; NULL of a snapshot once detached
   CAST((b).type AS VARCHAR) AS method_type, -- card, us_bank_account, ...
   CAST(make_timestamp(CAST((b).created AS BIGINT) * 1000000) AS TIMESTAMP) AS method_created_at -- when it was made
 FROM r

@@ -54,8 +54,10 @@ def tables(
     ]
     text = pl.String
     return {
-        "config.clock": pl.DataFrame([_clock_row(clock)], schema_overrides={"as_of_no": pl.Int32}),
-        "config.calendar": calendar(clock.timezone, clock.as_of_date + timedelta(days=DAYS_AHEAD)),
+        "config.clock": pl.DataFrame(
+            [_clock_row(clock)], schema_overrides={"as_of_no": pl.Int32, "complete_no": pl.Int32}
+        ),
+        "config.calendar": calendar(clock.timezone, last_day(clock.as_of_date)),
         "config.numbers": pl.DataFrame({"n": list(range(LAST_NUMBER + 1))}, schema={"n": pl.Int32}),
         "config.parameters": pl.DataFrame([parameter_row(config)], infer_schema_length=1),
         "config.event_catalogue": _frame(
@@ -148,6 +150,11 @@ def customer_map(config: Config, folder: Path) -> dict[str, str]:
         raise ConfigError(f"[identity] customer_map: {path} cannot be read: {error.strerror}") from error
 
 
+def last_day(as_of_date: date) -> date:
+    """The last day of the calendar: the end of a year, so that what follows from the calendar changes once a year."""
+    return date((as_of_date + timedelta(days=DAYS_AHEAD)).year, 12, 31)
+
+
 @cache
 def calendar(timezone: str, until: date) -> pl.DataFrame:
     """Rows of config.calendar from 2000-01-01 up to and including `until`."""
@@ -169,11 +176,13 @@ def calendar(timezone: str, until: date) -> pl.DataFrame:
 
 
 def _clock_row(clock: Clock) -> dict[str, Any]:
+    as_of_no = (clock.as_of_date - EPOCH).days
     return {
         "as_of": clock.as_of,
         "known_at": clock.known_at,
         "as_of_date": clock.as_of_date,
-        "as_of_no": (clock.as_of_date - EPOCH).days,
+        "as_of_no": as_of_no,
+        "complete_no": as_of_no if clock.is_day_complete else as_of_no - 1,
         "is_day_complete": clock.is_day_complete,
     }
 

@@ -199,5 +199,7 @@ def _settings(engine: Engine, clock: Clock, parameters: Json) -> None:
     row = {key: value for key, value in {**parameter_row(Config()), **parameters}.items() if value is not None}
     engine.append("config.parameters", pl.DataFrame([row]))
     now: dict[str, Any] = {"as_of": clock.as_of, "known_at": clock.known_at, "as_of_date": clock.as_of_date}
-    now |= {"as_of_no": (clock.as_of_date - EPOCH).days, "is_day_complete": clock.is_day_complete}
+    as_of_no = (clock.as_of_date - EPOCH).days
+    complete_no = as_of_no if clock.is_day_complete else as_of_no - 1
+    now |= {"as_of_no": as_of_no, "complete_no": complete_no, "is_day_complete": clock.is_day_complete}
     engine.append("config.clock", pl.DataFrame([now]))

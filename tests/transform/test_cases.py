@@ -146,7 +146,10 @@ cases:
 
 
 CONFIG = {
-    "clock": "as_of TIMESTAMP, known_at TIMESTAMP, as_of_date DATE, as_of_no INTEGER, is_day_complete BOOLEAN",
+    "clock": (
+        "as_of TIMESTAMP, known_at TIMESTAMP, as_of_date DATE, as_of_no INTEGER, complete_no INTEGER, "
+        "is_day_complete BOOLEAN"
+    ),
     "numbers": "n INTEGER",
     "calendar": (
         "day DATE, day_no INTEGER, starts_at TIMESTAMP, ends_at TIMESTAMP, week_start DATE, month_start DATE, "
@@ -165,16 +168,25 @@ CONFIG = {
 @pytest.mark.parametrize(
     ("setting", "row"),
     [
-        ("", "as_of: 2026-07-01, known_at: 2026-07-01, as_of_date: 2026-06-30, as_of_no: 20634, is_day_complete: true"),
+        (
+            "",
+            (
+                "as_of: 2026-07-01, known_at: 2026-07-01, as_of_date: 2026-06-30, as_of_no: 20634, complete_no: 20634, "
+                "is_day_complete: true"
+            ),
+        ),
         (
             "clock: {as_of: 2026-03-01}",
-            "as_of: 2026-03-02, known_at: 2026-03-02, as_of_date: 2026-03-01, as_of_no: 20513, is_day_complete: true",
+            (
+                "as_of: 2026-03-02, known_at: 2026-03-02, as_of_date: 2026-03-01, as_of_no: 20513, complete_no: 20513, "
+                "is_day_complete: true"
+            ),
         ),
         (
             "clock: {as_of: 2026-03-01T10:00:00+02:00, known_at: 2026-03-04}",
             (
                 "as_of: 2026-03-01 08:00:00, known_at: 2026-03-05, as_of_date: 2026-03-01, as_of_no: 20513, "
-                "is_day_complete: false"
+                "complete_no: 20512, is_day_complete: false"
             ),
         ),
     ],

@@ -213,7 +213,7 @@ def test_a_limit_by_the_clock_changes_all_rows_it_still_holds_back(store: Store)
     store.build()
     store.add("raw.events", [(400, 1, 1, datetime(2026, 3, 1, 12, 30)), (401, 1, 1, datetime(2026, 3, 2))])
     store.build()
-    steps, changes = store.bring({}, LATER)
+    steps, _changes = store.bring({}, LATER)
     assert (steps["marts.seen"].action, steps["marts.seen"].keys) == ("restricted", 2)
     assert store.engine.rows("SELECT id, seen_at FROM marts.seen WHERE id >= 400 ORDER BY id") == [
         (400, datetime(2026, 3, 1, 12, 30)),
@@ -232,7 +232,7 @@ def test_what_is_looked_up_through_another_table_changes_the_keys_behind_it(stor
     store.build()
     store.add("raw.people", [(3, 3, "y")])
     store.build()
-    steps, changes = store.bring(store.add("raw.teams", [(1, "y", "blue")]))
+    steps, _changes = store.bring(store.add("raw.teams", [(1, "y", "blue")]))
     assert (steps["marts.teams"].action, steps["marts.teams"].keys) == ("restricted", 1)
     assert store.engine.rows("SELECT account, teams FROM marts.teams WHERE teams > 0") == [(3, 10)]
     # Account 3 loses its label, account 4 gets one, and the team of the label is another.

@@ -113,6 +113,7 @@ def _config_rows(world: World) -> dict[str, Sequence[Mapping[str, Any]]]:
                 "known_at": world.as_of,
                 "as_of_date": last,
                 "as_of_no": day_no(last),
+                "complete_no": day_no(world.as_of.date()) - 1,
                 "is_day_complete": world.as_of.time() == dt.time.min,
             }
         ],

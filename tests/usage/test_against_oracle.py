@@ -70,6 +70,7 @@ def built(made: HardSet) -> Engine:
     for event in sorted(made.events, key=lambda e: e.known_at):
         seen.setdefault(event.event_id, event)
     as_of_no = day_no(clock.as_of_date)
+    complete_no = as_of_no if clock.is_day_complete else as_of_no - 1
     world = World(
         as_of=clock.as_of,
         parameters={
@@ -120,6 +121,7 @@ def built(made: HardSet) -> Engine:
                     "start_no": day_no(trial.start_date),
                     "last_no": day_no(trial.last_date),
                     "n_days": min(day_no(trial.last_date), as_of_no) - day_no(trial.start_date) + 1,
+                    "complete_days": min(day_no(trial.last_date), complete_no) - day_no(trial.start_date) + 1,
                     "account_known_no": day_no(trial.start_date),
                 }
                 for trial in made.trials
@@ -128,9 +130,10 @@ def built(made: HardSet) -> Engine:
         },
     )
     engine = open_world(world, _models())
-    if not clock.is_day_complete:
-        engine.execute("UPDATE config.clock SET is_day_complete = FALSE")
-    engine.execute(f"UPDATE config.clock SET as_of_date = DATE '{clock.as_of_date}', as_of_no = {as_of_no}")
+    engine.execute(
+        f"UPDATE config.clock SET as_of_date = DATE '{clock.as_of_date}', as_of_no = {as_of_no}, "
+        f"complete_no = {complete_no}, is_day_complete = {clock.is_day_complete}"
+    )
     run(engine, _models(), CHAIN)
     return engine
 

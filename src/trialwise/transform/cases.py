@@ -218,6 +218,7 @@ def default_rows(table: str, case: Case) -> Rows:
                 "known_at": case.known_at,
                 "as_of_date": last,
                 "as_of_no": (last - EPOCH).days,
+                "complete_no": (case.as_of.date() - EPOCH).days - 1,
                 "is_day_complete": case.as_of.time() == dt.time.min,
             }
         ]
