@@ -10,6 +10,7 @@ import pytest
 import trialwise
 from tests.command import run, write_lines
 from trialwise.arrivals import import_files
+from trialwise.engines.duckdb import connect
 from trialwise.pipeline import refresh
 from trialwise.workspace import Workspace
 
@@ -130,6 +131,19 @@ def test_a_refresh_without_news_gives_the_same_rows(copy: Path) -> None:
     assert {
         table: again.sql(f"SELECT count(*), sum(hash(t)) FROM marts.{table} AS t").row(0) for table in before
     } == before
+
+
+def test_a_store_of_a_version_with_other_settings_is_brought_up_to_date(copy: Path) -> None:
+    workspace = Workspace.open(copy)
+    engine = connect(workspace.store)
+    engine.execute("ALTER TABLE config.clock DROP COLUMN complete_no")
+    engine.execute("ALTER TABLE config.parameters ADD COLUMN given_up INTEGER")
+    engine.close()
+    refresh(workspace)
+    engine = connect(workspace.store, read_only=True)
+    assert engine.rows("SELECT as_of_no - complete_no IN (0, 1) FROM config.clock") == [(True,)]
+    assert "given_up" not in [name for name, _ in engine.columns("FROM config.parameters")]
+    engine.close()
 
 
 def test_while_another_owns_the_store_an_import_lands_and_waits(copy: Path, tmp_path: Path) -> None:

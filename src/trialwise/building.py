@@ -11,7 +11,7 @@ from trialwise.clock import Clock
 from trialwise.engines.duckdb import Engine
 from trialwise.scoring.calibrate import GRID, VERSIONS, months_due, set_prior
 from trialwise.transform import checked, inputs, state
-from trialwise.transform.build import BuildReport, Built, build_models, check_models, create_schemas
+from trialwise.transform.build import BuildReport, Built, build_models, check_models, create_schemas, run
 from trialwise.transform.changes import WHOLE, Change, difference, relation
 from trialwise.transform.graph import downstream, upstream
 from trialwise.transform.incremental import CLOCK, ONE_ROW, Incremental, Step
@@ -52,7 +52,7 @@ def build(
     known = state.read(engine)
     kinds = create_schemas(engine, models)
     before = _row(engine, CLOCK)
-    filled, columns = _fill_config(workspace, engine, clock)
+    filled, columns = _fill_config(workspace, engine, clock, models)
     now = inputs.marks(engine, models)
     if whole is None:
         whole = _why_whole(engine, clock, known, before)
@@ -62,7 +62,7 @@ def build(
         changes: Mapping[str, Change] = {model.name: WHOLE for model in ordered}
         now = inputs.marks(engine, models)  # a version of the calibration may have come on the way
     else:
-        run = Incremental(
+        incremental = Incremental(
             engine, models, known.models, kinds, inputs.changes(engine, models, known, now, filled), columns,
             (before, _row(engine, CLOCK) or {}),
         )  # fmt: skip
@@ -70,8 +70,8 @@ def build(
         for done, model in enumerate(ordered):
             if progress is not None:
                 progress(model.name, done, len(ordered))
-            found.append(run.bring(model))
-        steps, changes = tuple(found), run.changes
+            found.append(incremental.bring(model))
+        steps, changes = tuple(found), incremental.changes
         if progress is not None:
             progress("checks", len(ordered), len(ordered))
         checks = checked.check(engine, ordered, changes)
@@ -115,7 +115,7 @@ def _build_whole(
 
 
 def _fill_config(
-    workspace: Workspace, engine: Engine, clock: Clock
+    workspace: Workspace, engine: Engine, clock: Clock, models: Mapping[str, Model]
 ) -> tuple[dict[str, Change], dict[str, frozenset[str]]]:
     """Configuration and clock as rows; calibration alone is kept.
 
@@ -128,12 +128,19 @@ def _fill_config(
     for table, frame in composition.settings_tables(config, clock, names, workspace.folder).items():
         old, row = relation("old", table), _row(engine, table) if table in ONE_ROW else None
         engine.execute(f"CREATE OR REPLACE TEMP TABLE {old} AS FROM {table}")
-        engine.clear(table)
-        engine.append(table, frame)
-        changes[table] = difference(engine, table, old, table, [name for name, _ in engine.columns(f"FROM {table}")])
+        names_before = tuple(name for name, _ in engine.columns(f"FROM {table}"))
+        if names_before == models[table].column_names:
+            engine.clear(table)
+            engine.append(table, frame)
+            changes[table] = difference(engine, table, old, table, names_before)
+        else:  # a store of another version
+            engine.execute(f"DROP TABLE {table}")
+            run(engine, models[table], models[table].sql)
+            engine.append(table, frame)
+            changes[table] = WHOLE
         if table in ONE_ROW:
             after = _row(engine, table) or {}
-            columns[table] = frozenset(name for name in after if row is None or row[name] != after[name])
+            columns[table] = frozenset(name for name in after if row is None or row.get(name) != after[name])
     set_prior(engine, config.usage.benchmark_events_per_day)
     return changes, columns
 

@@ -131,9 +131,9 @@ class Incremental:
         read, crossings = self._trace(model).clock_uses(CLOCK)
         if not read & self.columns[CLOCK]:
             return None
-        if crossings is None:
-            return []
         before, now = self.clocks
+        if crossings is None or any(crossing.clock not in before for crossing in crossings):
+            return []
         found = []
         for crossing in crossings:
             if crossing.clock not in self.columns[CLOCK]:
