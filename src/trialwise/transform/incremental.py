@@ -32,6 +32,8 @@ ONE_ROW = (CLOCK, "config.parameters", "marts.clock")
 """Tables of one row, whose columns count one by one."""
 MOST = 0.3
 """Share of a table's rows beyond which it is built whole: then that is cheaper."""
+COMPARED = 100_000
+"""Rows of a model with keys up to which a whole build is compared with what was there."""
 DAYS_LISTED = 400
 """Days up to which a restriction lists them, so that blocks without them are not read."""
 
@@ -235,7 +237,7 @@ class Incremental:
 
     def _whole(self, model: Model, why: str, *, compares: bool = True) -> Step:
         """Build the model whole; where the old rows can be compared, those that differ alone count as changed."""
-        if model.is_view or not compares:
+        if model.is_view or not compares or self._is_large(model):
             self._materialise(model)
             return Step(model.name, "rebuilt", why)
         new = relation("new", model.name)
@@ -248,6 +250,12 @@ class Incremental:
             self._apply(model, change, new)
             self.changes[model.name] = change
         return Step(model.name, "rebuilt", why, None, change.rows)
+
+    def _is_large(self, model: Model) -> bool:
+        """Whether comparing its rows would cost more than building what reads it: that of trials by day is wide."""
+        if not model.header.incremental:
+            return False
+        return int(self.engine.rows(f"SELECT count(*) FROM {model.name}")[0][0]) > COMPARED
 
     def _materialise(self, model: Model) -> None:
         materialise(self.engine, model, self.kinds.get(model.name))
