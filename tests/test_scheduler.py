@@ -167,7 +167,8 @@ def test_the_refresh_at_the_start(owner: tuple[Owner, list[Any]]) -> None:
     refresh = often("refresh", lambda _: None, Stage.refresh, 60)
 
     def asked(published: timedelta | None) -> list[str]:
-        """Who asked for the refresh of a scheduler that starts, a moment after the refresh before was due."""
+        """Who asked for the refresh of a scheduler that starts, a moment after a refresh that failed."""
+        ledger(owner).path.unlink(missing_ok=True)
         ledger(owner).end(ledger(owner).begin("refresh", asked_by="schedule", slot=utc_now()), None, error="bad rows")
         workspace.published.mkdir(exist_ok=True)
         current = workspace.published / "CURRENT"

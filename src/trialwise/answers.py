@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
-from trialwise import composition
-from trialwise.delivery.generation import CURRENT, Generation, open_generation
+from trialwise import composition, freshness
+from trialwise.delivery.generation import Generation, open_generation
 from trialwise.delivery.preview import Preview, preview
 from trialwise.errors import NotFoundError, StoreError
 from trialwise.landing.folder import Landing
@@ -31,7 +31,8 @@ def open_results(
     Raises NotFoundError when nothing has been published yet.
     """
     if as_of is None and known_at is None:
-        return open_generation(workspace.published, (workspace.models,))
+        published = open_generation(workspace.published, (workspace.models,))
+        return replace(published, note=freshness.look(workspace).note)
     return open_generation(
         results_of(workspace, as_of=as_of, known_at=known_at, progress=progress), (workspace.models,)
     )
@@ -61,12 +62,6 @@ def preview_segment(workspace: Workspace, expression: str, results: Generation, 
     """
     columns = composition.catalogue(workspace.config, workspace.models)
     return preview(results.reader, parse_condition(expression, columns), every=everyone)
-
-
-def published_at(workspace: Workspace) -> datetime | None:
-    """When results were published last, UTC without zone; None before the first time."""
-    current = workspace.published / CURRENT
-    return datetime.fromtimestamp(current.stat().st_mtime, UTC).replace(tzinfo=None) if current.exists() else None
 
 
 def _opens(path: Path) -> bool:

@@ -16,6 +16,7 @@ from trialwise.errors import DiskFull, StoreError
 from trialwise.landing.adopt import left_out
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
+from trialwise.runs import Ledger
 from trialwise.sources.stripe.state import read_state
 from trialwise.stripe_intake import CURSOR, has_key, standing, title_of
 
@@ -60,6 +61,7 @@ SELECT 'stripe' AS source, max(known_at) FROM raw.stripe
 _QUARANTINE = """
 SELECT reason, count(*) FROM raw.quarantine WHERE retried_at IS NULL GROUP BY reason ORDER BY count(*) DESC, reason
 """
+STATUSES = {"failed": "failed", "killed": "was killed"}
 LOST = ("checksum", "damaged_frame", "missing_frame", "damaged")
 """Reasons of records that were received whole and that the disk no longer holds."""
 _DAMAGED_FILES = """
@@ -101,6 +103,7 @@ def diagnose(
         *_quarantine(store),
         *_stripe(data),
         *(Finding(source.level, source.name, source.found, source.advice) for source in fetched),
+        *_jobs(data),
         *_store(data, recovered),
         *_unnamed(data),
         *_disk(data),
@@ -273,6 +276,19 @@ def _stripe(data: Path) -> Iterator[Finding]:
         yield Finding("note", "stripe api", said, "trialwise import stripe --reconcile")
     else:
         yield Finding("ok", "stripe api", said)
+
+
+def _jobs(data: Path) -> Iterator[Finding]:
+    """Jobs whose last run did not go well."""
+    try:
+        runs = Ledger(data).latest()
+    except StoreError as error:
+        yield Finding("warning", "runs", error.message, error.hint or "")
+        return
+    for run in runs:
+        if run.status in ("failed", "killed") and (run.slot is not None or run.job == "refresh"):
+            said = f"the last run, of {run.started_at:%Y-%m-%d %H:%M}Z, {STATUSES[run.status]}: {run.error}"
+            yield Finding("warning", f"job {run.job}", said, f"trialwise runs show {run.run_id}")
 
 
 def _store(data: Path, recovered: Sequence[Recovery]) -> Iterator[Finding]:

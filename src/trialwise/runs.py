@@ -236,6 +236,10 @@ class Ledger:
         """The newest run of a job that went well; None before the first."""
         return self._first("SELECT * FROM runs WHERE job = ? AND status = 'ok' ORDER BY run_id DESC LIMIT 1", job)
 
+    def last(self, job: str) -> Run | None:
+        """The newest run of a job; None before the first."""
+        return self._first("SELECT * FROM runs WHERE job = ? ORDER BY run_id DESC LIMIT 1", job)
+
     def latest(self) -> list[Run]:
         """The newest run of each job, jobs in alphabetical order."""
         return self._runs("SELECT * FROM runs WHERE run_id IN (SELECT max(run_id) FROM runs GROUP BY job) ORDER BY job")
@@ -279,26 +283,26 @@ class Ledger:
     def _runs(self, query: str, *values: Any) -> list[Run]:
         if not self.path.exists():
             return []
-        return self._work(lambda ledger: [_run(row) for row in ledger.execute(query, values).fetchall()])
+        return self._work(lambda ledger: [_run(row) for row in ledger.execute(query, values).fetchall()], "BEGIN")
 
-    def _work(self, task: Callable[[sqlite3.Connection], Done]) -> Done:
+    def _work(self, task: Callable[[sqlite3.Connection], Done], begin: str = "BEGIN IMMEDIATE") -> Done:
         """Carry out a task in a transaction of its own, once more where the file proves damaged."""
         try:
             try:
-                return self._try(task)
+                return self._try(task, begin)
             except sqlite3.DatabaseError as error:
                 if error.sqlite_errorcode & 0xFF not in _DAMAGED:
                     raise
                 self._set_aside(str(error))
-                return self._try(task)
+                return self._try(task, begin)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(
                 f"the run ledger {self.path} cannot be used: {error}", "Mend the folder's rights or its disk."
             ) from error
 
-    def _try(self, task: Callable[[sqlite3.Connection], Done]) -> Done:
+    def _try(self, task: Callable[[sqlite3.Connection], Done], begin: str) -> Done:
         with closing(self._connect()) as ledger:
-            ledger.execute("BEGIN IMMEDIATE")
+            ledger.execute(begin)
             try:
                 done = task(ledger)
             except BaseException:

@@ -12,7 +12,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from trialwise import answers
+from trialwise import freshness
 from trialwise.agenda import Agenda, Turn
 from trialwise.clock import utc_now
 from trialwise.errors import StoreError, TrialwiseError
@@ -142,7 +142,8 @@ def _hurried(workspace: Workspace, jobs: Iterable[Job], now: datetime) -> list[s
         if job.name == "load":
             hurried.append(job.name)
         if job.name == "refresh" and isinstance(job.timetable, Every):
-            published = answers.published_at(workspace)
-            if published is None or not published <= now < published + job.timetable.length:
+            is_published = freshness.published_at(workspace) is not None
+            last = freshness.look(workspace, now).refreshed_at if is_published else None
+            if last is None or not last <= now < last + job.timetable.length:
                 hurried.append(job.name)
     return hurried

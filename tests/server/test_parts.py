@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
@@ -16,6 +17,7 @@ from tests.command import run
 from tests.serving import samples
 
 from trialwise.errors import ConfigError, DiskFull, StoreError
+from trialwise.freshness import Freshness
 from trialwise.keys import Keys
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
@@ -27,6 +29,7 @@ from trialwise.server.measures import Measures, timestamp
 from trialwise.server.state import State, Watched
 
 NOON = datetime(2026, 3, 1, 12)
+FRESH = Freshness(7, NOON - timedelta(hours=1), NOON - timedelta(minutes=30), NOON, stale=("http crm",))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ def test_files_of_counters_have_their_room_from_the_start(counting: Path) -> Non
 
 def test_names_follow_prometheus_conventions(counting: Path) -> None:
     told = State(7, NOON, published_at=NOON, loaded_at=NOON, stripe_polled_at=NOON, stripe_reconciled_at=NOON)
-    told = told.ran("load", NOON, 0.5, failed=False)
+    told = replace(told, freshness=FRESH).ran("load", NOON, 0.5, failed=False)
     counts = metrics.Counts(counting, "collector1")
     for name in metrics.COUNTED:
         counts.count(name, {"route": "x"}, 1)
@@ -175,6 +178,19 @@ def test_names_follow_prometheus_conventions(counting: Path) -> None:
                 assert sample.name == f"{family.name}_total"
     units = {name.rpartition("_")[2] for name in names if name.endswith(("_seconds", "_bytes"))}
     assert units == {"seconds", "bytes"}
+
+
+def test_how_fresh_results_are_is_measured(counting: Path) -> None:
+    found = samples(text(counting, State(7, NOON, freshness=FRESH), timestamp(NOON) + 90))
+    assert found["trialwise_generation"] == 7
+    assert found["trialwise_as_of_timestamp_seconds"] == timestamp(NOON) - 3600
+    assert found["trialwise_known_at_timestamp_seconds"] == timestamp(NOON) - 1800
+    assert found["trialwise_refreshed_age_seconds"] == 90
+    assert found["trialwise_stale_sources"] == 1
+    assert found['trialwise_source_stale{source="http crm"}'] == 1
+    nothing = samples(text(counting, State(7, NOON)))
+    assert nothing["trialwise_stale_sources"] == 0
+    assert not [name for name in nothing if "generation" in name or "as_of" in name or "source_stale" in name]
 
 
 def test_what_the_owner_did_is_counted(counting: Path) -> None:
@@ -253,11 +269,17 @@ def _done(error: Exception | None = None) -> Future[None]:
 
 def test_ready_until_records_cannot_be_kept_and_again_when_they_can(tmp_path: Path) -> None:
     waiting = [0]
-    told = State(recoveries=1).ran("refresh", NOON, 1.0, failed=True)
+    told = State(recoveries=1, freshness=FRESH).ran("refresh", NOON, 1.0, failed=True)
     readiness = Readiness(tmp_path / "data" / "landing", lambda: waiting[0], 100, lambda: told)
+    fresh = {
+        "generation": 7, "as_of": "2026-03-01T11:00:00Z", "known_at": "2026-03-01T11:30:00Z",
+        "refreshed_at": "2026-03-01T12:00:00Z", "failed_at": None, "stale": ["http crm"],
+    }  # fmt: skip
     assert readiness.health() == (
-        True, None, {"failing": ["refresh"], "overdue": [], "stuck": [], "store_recoveries": 1}
-    )  # fmt: skip
+        True,
+        None,
+        {"failing": ["refresh"], "overdue": [], "stuck": [], "store_recoveries": 1, "freshness": fresh},
+    )
     readiness.watch(_done(DiskFull("landing has no room", "make some")))
     with patch("trialwise.server.health.os.write", side_effect=OSError(28, "No space left on device")):
         assert readiness.health()[:2] == (False, "events cannot be kept: No space left on device")
@@ -316,7 +338,7 @@ def test_jobs_that_are_overdue_and_sources_that_are_stuck_are_told(counting: Pat
 def test_the_state_travels_and_a_full_disk_leaves_the_last_one(tmp_path: Path) -> None:
     watched = Watched(tmp_path)
     assert watched() == State()
-    told = State(7, NOON, loaded=LoadReport(3, 1, 1, 1, reasons={"bad_json": 1}), published_at=NOON)
+    told = State(7, NOON, loaded=LoadReport(3, 1, 1, 1, reasons={"bad_json": 1}), published_at=NOON, freshness=FRESH)
     told = told.plans("load", timedelta(seconds=30), is_source=False).ran("load", NOON, 0.5, failed=True)
     told = told.begins("load", NOON)
     state.write(tmp_path, told)

@@ -74,7 +74,7 @@ def test_commands_are_carried_out_by_it_and_noted(folder: Path, tmp_path: Path) 
     events = tmp_path / "events.csv"
     events.write_text("event,user_id,account_id,timestamp\nOpened,u1,a1,2026-03-01T12:00:00Z\n")
     with scheduler(folder) as process:
-        until(lambda: "at work on" in said(folder), 60)
+        until(lambda: ledger(folder).last_ok("refresh"), 60)  # what is done at the start is done
         run("import", "events", events, "-C", folder)
         run("refresh", "-C", folder)
         run("compact", "-C", folder)

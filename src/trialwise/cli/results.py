@@ -178,6 +178,7 @@ def explain(
     if form is Format.table and output is None:
         from trialwise.delivery.pages import explanation_page
 
+        say(results.caption)
         sys.stdout.write(explanation_page(found))
     else:
         show(found.parts, form, output, results)

@@ -33,10 +33,14 @@ NUMBER = re.compile(r"(\d{6,})\.duckdb")
 
 @dataclass(frozen=True)
 class Generation:
-    """One consistent set of published results, read-only; every answer comes as a polars frame or a value."""
+    """One consistent set of published results, read-only; every answer comes as a polars frame or a value.
+
+    note: what follows its caption: how fresh it is.
+    """
 
     reader: Reader
     path: Path
+    note: str = ""
 
     @property
     def number(self) -> int:
@@ -54,7 +58,7 @@ class Generation:
         moment = self.moment
         name = f"generation {self.number}" if self.number else "computed for this moment"
         known = "" if moment.known_at == moment.as_of else f", known by {_instant(moment.known_at)}"
-        return f"as of {_instant(moment.as_of)}{known} ({name})"
+        return f"as of {_instant(moment.as_of)}{known} ({name}){self.note}"
 
     def trials(self, *, every: bool = False, segment: str | None = None, limit: int | None = None) -> pl.DataFrame:
         """Running trials, or with `every` all of them; columns as in `trials.TRIAL_COLUMNS`, the next to end first.
@@ -102,7 +106,7 @@ class Generation:
 
     def cursor(self) -> Generation:
         """The same generation for another thread."""
-        return Generation(self.reader.cursor(), self.path)
+        return Generation(self.reader.cursor(), self.path, self.note)
 
     def close(self) -> None:
         """Close the file."""

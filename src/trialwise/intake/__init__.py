@@ -4,9 +4,10 @@ from trialwise.intake.fetched import Fetched, pull_all, watch_all
 from trialwise.intake.folders import Watched, watch
 from trialwise.intake.pulls import FirstPage, Pulled, first_page, pull
 from trialwise.intake.source import folder_names, http_names
-from trialwise.intake.standing import Standing, standings
+from trialwise.intake.standing import STALE_AFTER, Standing, standings
 
 __all__ = [
+    "STALE_AFTER",
     "Fetched",
     "FirstPage",
     "Pulled",

@@ -84,6 +84,7 @@ class Readiness:
             "overdue": list(state.overdue(now)),
             "stuck": list(state.stuck(now)),
             "store_recoveries": state.recoveries,
+            "freshness": state.freshness.details,
         }
         return Health(True, None, details)
 

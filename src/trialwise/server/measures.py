@@ -85,6 +85,7 @@ class Measures:
         yield Gauge("store_recovered", "Damaged stores set aside and filled again from landing.", state.recoveries)
         for name, text, moment in (
             ("published_age_seconds", "Since results were published.", state.published_at),
+            ("refreshed_age_seconds", "Since a refresh last ended well.", state.freshness.refreshed_at),
             ("loaded_age_seconds", "Since landing was last brought into the store.", state.loaded_at),
             ("stripe_polled_age_seconds", "Since Stripe's events were last read to the end.", state.stripe_polled_at),
             (
@@ -95,6 +96,12 @@ class Measures:
         ):
             if moment is not None:
                 yield Gauge(name, text, max(0.0, now - timestamp(moment)))
+        fresh = state.freshness
+        yield Gauge("stale_sources", "Sources that failed or fell silent.", len(fresh.stale))
+        if fresh.generation is not None and fresh.as_of is not None and fresh.known_at is not None:
+            yield Gauge("generation", "Number of the published results.", fresh.generation)
+            yield Gauge("as_of_timestamp_seconds", "The moment they are of.", timestamp(fresh.as_of))
+            yield Gauge("known_at_timestamp_seconds", "The moment by which it was known.", timestamp(fresh.known_at))
         if state.stripe_polled_at is not None:
             yield Gauge("stripe_open_gaps", "Times in which events may be missing.", state.stripe_gaps)
             yield Gauge("stripe_gap_seconds", "Their length altogether, where it is known.", state.stripe_gap)

@@ -104,6 +104,12 @@ class _Owned(Collector):
         state = self._state()
         yield from _loads(state)
         yield from _work(state, self._measures.now)
+        stale = GaugeMetricFamily(
+            "trialwise_source_stale", "1 for a source that failed or fell silent.", labels=["source"]
+        )
+        for name in state.freshness.stale:
+            stale.add_metric([name], 1)
+        yield stale
         yield _counter("collector_restarts", "Collectors that died and were started again.", state.restarts)
         for gauge in self._measures.gauges():
             yield GaugeMetricFamily(f"trialwise_{gauge.name}", gauge.text, value=gauge.value)

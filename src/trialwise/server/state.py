@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from trialwise.freshness import Freshness
 from trialwise.landing.report import LoadReport
 
 NAME = "state.json"
@@ -84,6 +85,7 @@ class State:
     restarts: int = 0
     loaded_at: datetime | None = None
     published_at: datetime | None = None
+    freshness: Freshness = field(default_factory=Freshness)
     recoveries: int = 0
     stripe_polled_at: datetime | None = None
     stripe_reconciled_at: datetime | None = None

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
 
-from trialwise import answers, upkeep
+from trialwise import answers, freshness, upkeep
 from trialwise.clock import utc_now
 from trialwise.errors import InputError, NotFoundError, StoreError, TrialwiseError
+from trialwise.freshness import Freshness
 from trialwise.jobs import Job
 from trialwise.landing.report import LoadReport
 from trialwise.runs import Skipped
@@ -94,9 +97,11 @@ class Teller:
         try:
             stripe = stripe_state(self._workspace)
             gaps = stripe.open_gaps
+            published = freshness.published_at(self._workspace)
             return replace(
                 told,
-                published_at=answers.published_at(self._workspace),
+                published_at=published,
+                freshness=self._freshness(told, published),
                 recoveries=len(upkeep.recovered(self._workspace)),
                 stripe_polled_at=stripe.last_polled_at,
                 stripe_reconciled_at=stripe.last_reconciled_at,
@@ -106,3 +111,13 @@ class Teller:
         except TrialwiseError as error:
             log.error("state not read", error=str(error))
             return told
+
+    def _freshness(self, told: State, published: datetime | None) -> Freshness:
+        """How fresh the results are; their moment is looked up where others were published."""
+        found, before = freshness.look(self._workspace), told.freshness
+        if published is None:
+            return found
+        if published == told.published_at and before.generation is not None:
+            return replace(found, generation=before.generation, as_of=before.as_of, known_at=before.known_at)
+        with closing(answers.open_results(self._workspace)) as results:
+            return found.of(results)
