@@ -21,7 +21,7 @@ from tests.landing.kit import event, subscription
 from trialwise.delivery.generation import open_generation
 from trialwise.delivery.publishing import publish
 from trialwise.engines.duckdb import Engine, connect
-from trialwise.errors import DiskFull, StoreDamaged
+from trialwise.errors import DiskFull, StoreDamaged, StoreError
 from trialwise.landing import durable
 from trialwise.landing.folder import Landing
 from trialwise.landing.load import load
@@ -211,6 +211,58 @@ def test_a_damaged_store_is_set_aside_and_filled_again_row_for_row(company: Comp
 def test_two_hundred_mutations(company: Company, tmp_path: Path) -> None:
     found = [_mutate_and_recover(company, tmp_path / "data", seed) for seed in range(1000, 1200)]
     assert sum(found) > 150
+
+
+# ── another version's ────────────────────────────────────────────────────────
+
+
+def as_an_older_version_left_it(folder: Path) -> None:
+    """A table with a column that is no more and without one that came later, under a text of its own."""
+    engine = connect(folder / "store.duckdb")
+    engine.execute("ALTER TABLE raw.events DROP body_hash; ALTER TABLE raw.events ADD COLUMN payload VARCHAR")
+    engine.execute("COMMENT ON TABLE raw.loads IS 'shape 1 of 0123456789abcdef'")
+    engine.close()
+
+
+def test_a_store_of_an_older_version_is_set_aside_and_filled_again_row_for_row(
+    company: Company, tmp_path: Path
+) -> None:
+    folder = company.copy(tmp_path / "data")
+    as_an_older_version_left_it(folder)
+    before = (folder / "store.duckdb").read_bytes()
+    assert store_in(folder).work(partial(refreshed, folder=folder)) == company.expected
+    [known] = recoveries(folder)
+    assert str(known) == (
+        "the store was made by an older version (it has no raw.events.body_hash); "
+        "it was set aside as store.duckdb.older-1 and filled again from landing"
+    )
+    assert (folder / "store.duckdb.older-1").read_bytes() == before
+    assert store_in(folder).work(lambda engine, filled: filled) == LoadReport()
+    (folder / "store.duckdb").write_bytes(b"torn")
+    assert store_in(folder).work(partial(refreshed, folder=folder)) == company.expected
+    assert [entry.kept for entry in recoveries(folder)] == ["store.duckdb.older-1", "store.duckdb.damaged-2"]
+
+
+def test_a_store_of_an_older_version_that_is_damaged_too_is_damaged(company: Company, tmp_path: Path) -> None:
+    folder = company.copy(tmp_path / "data")
+    as_an_older_version_left_it(folder)
+    engine = connect(folder / "store.duckdb")
+    engine.execute("DELETE FROM raw.loads WHERE load_id = 2")
+    engine.close()
+    assert store_in(folder).work(partial(refreshed, folder=folder)) == company.expected
+    assert [entry.kept for entry in recoveries(folder)] == ["store.duckdb.damaged-1"]
+
+
+def test_a_store_of_a_newer_version_is_refused_and_stays_as_it_is(company: Company, tmp_path: Path) -> None:
+    folder = company.copy(tmp_path / "data")
+    engine = connect(folder / "store.duckdb")
+    engine.execute("COMMENT ON TABLE raw.loads IS 'shape 9 of 0123456789abcdef'; CHECKPOINT")
+    engine.close()
+    before = (folder / "store.duckdb").read_bytes()
+    with pytest.raises(StoreError, match=r"made by a newer version .* shape 9, .*\n.*Use the newer version"):
+        store_in(folder).work(partial(refreshed, folder=folder))
+    assert (folder / "store.duckdb").read_bytes() == before
+    assert recoveries(folder) == ()
 
 
 # ── what a recovery says, and what it does when it is interrupted ────────────

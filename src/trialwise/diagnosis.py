@@ -297,12 +297,11 @@ def _store(data: Path, recovered: Sequence[Recovery]) -> Iterator[Finding]:
         return
     times = f"; {len(recovered)} times in all" if len(recovered) > 1 else ""
     found = f"{recovered[-1].found_at:%Y-%m-%d %H:%M}Z: {recovered[-1]}{times}"
-    kept = sorted(path.name for path in data.glob("*.damaged-*"))
-    if kept:
-        advice = f"Nothing was lost. Delete {', '.join(kept)} in {data} once nobody wants to look; look after the disk."
-        yield Finding("warning", "store", found, advice)
-    else:
-        yield Finding("note", "store", found, "Nothing was lost. Look after the disk.")
+    damaged = sorted(path.name for path in data.glob("*.damaged-*"))
+    older = sorted(path.name for path in data.glob("*.older-*"))
+    look = "" if all(one.is_older for one in recovered) else " Look after the disk."
+    advice = f" Delete {', '.join(damaged + older)} in {data} once nobody wants to look." if damaged + older else ""
+    yield Finding("warning" if damaged else "note", "store", found, f"Nothing was lost.{advice}{look}")
 
 
 def _unnamed(data: Path) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 store.duckdb             the owner's working database; its write-ahead log lies beside it as store.duckdb.wal
 store.duckdb.damaged-1   one that proved damaged, its log beside it; kept for people, read by nobody
-recovered.json           what was found when, why, and where the damaged file lies
+store.duckdb.older-2     one that an older version made, whose raw tables have another shape; the same
+recovered.json           what was found when, why, and where the file lies that was set aside
 
 A file that is not as it was written shows in three ways, and all of them end here: it does not open; it opens and
 holds fewer loads than landing has noted (a log that breaks off is replayed up to there without a word); or a block of
@@ -22,7 +23,7 @@ from typing import Any, TypeVar
 from trialwise.clock import utc_now
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.errors import DiskFull, StoreDamaged, StoreError
-from trialwise.landing import durable
+from trialwise.landing import durable, schema
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import LoadReport
 
@@ -34,10 +35,10 @@ Done = TypeVar("Done")
 
 @dataclass(frozen=True)
 class Recovery:
-    """One damaged store that was set aside.
+    """One store that was set aside: damaged, or made by an older version.
 
     found_at, rebuilt_at: UTC instants without zone; rebuilt_at is None until the new one has been filled.
-    reason: what was found. kept: the damaged file's name in the data folder. is_moved: whether it lies there yet.
+    reason: what was found. kept: the file's name in the data folder since. is_moved: whether it lies there yet.
     """
 
     number: int
@@ -46,10 +47,12 @@ class Recovery:
     kept: str
     is_moved: bool = False
     rebuilt_at: datetime | None = None
+    is_older: bool = False
 
     def __str__(self) -> str:
         filled = "filled again from landing" if self.rebuilt_at else "not yet filled again"
-        return f"the store was damaged ({self.reason}); it was set aside as {self.kept} and {filled}"
+        what = "made by an older version" if self.is_older else "damaged"
+        return f"the store was {what} ({self.reason}); it was set aside as {self.kept} and {filled}"
 
 
 def recoveries(data: Path) -> tuple[Recovery, ...]:
@@ -108,8 +111,10 @@ class Store:
         self._finish_moving()
         if self._is_being_filled():
             self._begin_again()
-        elif (reason := self._found_damaged()) is not None:
-            self._set_aside(reason)
+        else:
+            damage, other_shape = self._looked_at()
+            if damage is not None or other_shape is not None:
+                self._set_aside(damage or other_shape or "", is_older=damage is None)
         engine = connect(self.path, memory_limit=self.memory_limit)
         try:
             yield engine, self._fill_successor(engine)
@@ -125,34 +130,39 @@ class Store:
     def _log(self) -> Path:
         return self.path.with_name(self.path.name + ".wal")
 
-    def _found_damaged(self) -> str | None:
-        """Why the file cannot be used, or None. Looked at read-only: a look leaves file and log as they are."""
+    def _looked_at(self) -> tuple[str | None, str | None]:
+        """(what is damaged, what an older version made otherwise); looked at read-only: file and log stay as they are.
+
+        Raises StoreError for a store of a newer version.
+        """
         if not self.path.exists():
-            return "a write-ahead log lies there without its database" if self._log.exists() else None
+            return "a write-ahead log lies there without its database" if self._log.exists() else None, None
         noted = len(Landing(self.landing).manifest().loads)
         try:
             engine = connect(self.path, read_only=True, memory_limit=self.memory_limit)
         except StoreDamaged as error:
-            return _cause(error)
+            return _cause(error), None
         try:
             has = engine.rows(_LOADS)[0][0] if engine.rows(_HAS_LOADS)[0][0] else 0
+            other_shape = schema.outdated(engine)
         except StoreDamaged as error:
-            return _cause(error)
+            return _cause(error), None
         finally:
             engine.close()
-        return None if has >= noted else f"it holds {has} of {noted} loads"
+        return None if has >= noted else f"it holds {has} of {noted} loads", other_shape
 
     def _is_being_filled(self) -> bool:
         known = recoveries(self.path.parent)
         return bool(known) and known[-1].rebuilt_at is None
 
-    def _set_aside(self, reason: str) -> None:
-        """Note the damage, then give the file and its log other names; each step can be repeated after a crash."""
+    def _set_aside(self, reason: str, *, is_older: bool = False) -> None:
+        """Note the reason, then give the file and its log other names; each step can be repeated after a crash."""
         known = recoveries(self.path.parent)
         taken = [entry.number for entry in known]
-        taken += [int(path.suffix.rpartition("-")[2]) for path in self._kept("*") if path.suffix[-1:].isdigit()]
+        taken += [int(path.suffix.rpartition("-")[2]) for path in self._kept() if path.suffix[-1:].isdigit()]
         number = max(taken, default=0) + 1
-        entry = Recovery(number, utc_now(), reason, f"{self.path.name}.damaged-{number}")
+        kept = f"{self.path.name}.{'older' if is_older else 'damaged'}-{number}"
+        entry = Recovery(number, utc_now(), reason, kept, is_older=is_older)
         self._note((*known, entry))
         self._finish_moving()
 
@@ -187,8 +197,8 @@ class Store:
         self._note((*known[:-1], replace(known[-1], rebuilt_at=utc_now())))
         return report
 
-    def _kept(self, number: str) -> list[Path]:
-        return list(self.path.parent.glob(f"{self.path.name}.damaged-{number}"))
+    def _kept(self) -> list[Path]:
+        return [path for kind in ("damaged", "older") for path in self.path.parent.glob(f"{self.path.name}.{kind}-*")]
 
     def _note(self, entries: tuple[Recovery, ...]) -> None:
         text = json.dumps({"recoveries": [_plain(entry) for entry in entries]}, indent=2, ensure_ascii=False)
@@ -224,4 +234,5 @@ def _recovery(entry: dict[str, Any]) -> Recovery:
         str(entry["kept"]),
         bool(entry["is_moved"]),
         None if rebuilt is None else datetime.fromisoformat(rebuilt),
+        bool(entry.get("is_older")),
     )

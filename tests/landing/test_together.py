@@ -14,8 +14,8 @@ from tests.landing.kit import COLLECTOR, NOW, STRIPE, Kit, arrival, call, envelo
 from trialwise.landing import load as loading
 from trialwise.landing import quarantine
 from trialwise.landing.report import LoadReport
+from trialwise.landing.schema import create_raw
 from trialwise.landing.settings import LoadSettings
-from trialwise.landing.statements import create_raw
 
 SECOND = timedelta(seconds=1)
 # Everything that makes one load depend on another: repeats, other bodies, copies known earlier, aliases before and

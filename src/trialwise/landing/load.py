@@ -15,8 +15,9 @@ from trialwise.landing.folder import Landing
 from trialwise.landing.manifest import Import, LoadRange, Manifest
 from trialwise.landing.report import LoadReport
 from trialwise.landing.rescue import Rescue
+from trialwise.landing.schema import create_raw
 from trialwise.landing.settings import LoadSettings
-from trialwise.landing.statements import create_raw, needs, own_tables, rows, run
+from trialwise.landing.statements import needs, own_tables, rows, run
 from trialwise.landing.translate import Translators
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from trialwise.errors import InputError, NotFoundError
 from trialwise.landing import frames
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import ImportReceipt
-from trialwise.landing.statements import create_raw, rows, statement
+from trialwise.landing.schema import create_raw
+from trialwise.landing.statements import rows, statement
 
 if TYPE_CHECKING:
     import polars as pl

@@ -57,11 +57,3 @@ def rows(engine: Engine, name: str, values: Mapping[str, Any] | None = None) -> 
 def _chosen(name: str, values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     names = _names(name)
     return {key: (values or {})[key] for key in names} if names else None
-
-
-def create_raw(engine: Engine) -> None:
-    """Create the schema raw and its tables where they are missing, with key 0 for nobody."""
-    engine.execute("CREATE SCHEMA IF NOT EXISTS raw")
-    for path in sorted((sql_folder() / "raw").glob("*.sql")):
-        engine.execute(path.read_text(encoding="utf-8"))
-    run(engine, "nobody")
