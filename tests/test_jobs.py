@@ -22,6 +22,7 @@ FULL = {
     "workspace": {"timezone": "Asia/Tokyo"},
     "stripe": {"poll_minutes": 7, "reconcile_hour": 4},
     "schedule": {"load_seconds": 5, "refresh_minutes": 20, "compact_at": "5 6 * * 7"},
+    "backup": {"at": "02:17"},
     "sources": {
         "http": {"crm": {"url": "https://crm.example.com/deals", "every_minutes": 90}},
         "files": {
@@ -45,14 +46,14 @@ def test_only_what_is_configured_is_done(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [(job.name, job.stage) for job in jobs_of(parse_config(FULL), Secrets())] == [
         ("stripe poll", Stage.source), ("stripe reconcile", Stage.source), ("pull crm", Stage.source),
         ("watch drop", Stage.source), ("watch other", Stage.source), ("load", Stage.load),
-        ("refresh", Stage.refresh), ("compact", Stage.after),
+        ("refresh", Stage.refresh), ("compact", Stage.after), ("backup", Stage.after),
     ]  # fmt: skip
 
 
 def test_when_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIALWISE_STRIPE_KEY", "sk_test_x")
     tables = {job.name: job.timetable for job in jobs_of(parse_config(FULL), Secrets())}
-    reconcile, compact = tables.pop("stripe reconcile"), tables.pop("compact")
+    reconcile, compact, backup = (tables.pop(name) for name in ("stripe reconcile", "compact", "backup"))
     assert tables == {
         "load": Every(timedelta(seconds=5)),
         "refresh": Every(timedelta(minutes=20)),
@@ -65,6 +66,7 @@ def test_when_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reconcile.latest(datetime(2026, 3, 1, 20)) == datetime(2026, 3, 1, 19, 7), "04:07 in Tokyo"
     assert isinstance(compact, Calendar)
     assert compact.latest(datetime(2026, 3, 3)) == datetime(2026, 2, 28, 21, 5), "06:05 of Sunday the 1st in Tokyo"
+    assert str(backup) == "02:17 Asia/Tokyo"
     [by_default] = [job.timetable for job in jobs_of(parse_config({}), Secrets()) if job.name == "compact"]
     assert str(by_default) == "3:37 UTC", "after the reconcile"
 
@@ -74,6 +76,13 @@ def test_a_time_that_is_none_is_refused_with_the_key() -> None:
         ConfigError, match=r"schedule.compact_at: '3 o'clock' is no time of the day and no crontab line"
     ):
         parse_config({"schedule": {"compact_at": "3 o'clock"}})
+
+
+def test_the_backup_goes_where_the_configuration_says(tmp_path: Path) -> None:
+    (tmp_path / "trialwise.toml").write_text('[backup]\nat = "02:17"\nfolder = "copies"\n', encoding="utf-8")
+    workspace = Workspace.open(tmp_path)
+    [job] = [job for job in jobs_of(workspace.config, Secrets()) if job.name == "backup"]
+    assert job.task(workspace).folder.parent == tmp_path / "copies"
 
 
 def test_what_they_do(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,12 @@ class Workspace:
         return self.data / "run"
 
     @property
+    def backups(self) -> Path:
+        """Where backups go that name no folder of their own."""
+        named = self.config.backup.folder
+        return self.data / "backups" if named is None else self.folder / named
+
+    @property
     def models(self) -> Path:
         """The user's own models, which add to or override the shipped ones."""
         return self.folder / "sql"

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from trialwise.cli import (
+    backup,
     doctor,
     imports,
     keys,
@@ -51,13 +52,14 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (start, refresh, results, operations, models, doctor, sql):  # in the order of the help page
+for part in (start, refresh, results, operations, backup, models, doctor, sql):  # in the order of the help page
     app.add_typer(part.app)
 app.add_typer(imports.app, name="import")
 app.add_typer(segments.app, name="segments")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(runs.app, name="runs")
 app.add_typer(keys.app, name="keys")
+app.add_typer(backup.backups, name="backup")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from trialwise.config.environment import check_environment, check_http_secrets
 from trialwise.config.events import EventsSection
 from trialwise.config.faults import explain
 from trialwise.config.operation import (
+    BackupSection,
     ClockSection,
     LandingSection,
     ScheduleSection,
@@ -47,6 +48,7 @@ class Config(Section):
     server: ServerSection = ServerSection()
     landing: LandingSection = LandingSection()
     schedule: ScheduleSection = ScheduleSection()
+    backup: BackupSection = BackupSection()
     sources: SourcesSection = SourcesSection()
     segments: tuple[SegmentSection, ...] = ()
     score: ScoreSection = ScoreSection()

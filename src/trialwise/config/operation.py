@@ -1,4 +1,4 @@
-"""[workspace], [clock], [stripe], [server], [landing], [schedule]: where things are and what runs when."""
+"""[workspace], [clock], [stripe], [server], [landing], [schedule], [backup]: where things are and what runs when."""
 
 from __future__ import annotations
 
@@ -82,3 +82,14 @@ class ScheduleSection(Section):
     load_seconds: Annotated[int, Field(ge=1)] = 30
     refresh_minutes: Annotated[int, Field(ge=1)] = 15
     compact_at: At | None = None
+
+
+class BackupSection(Section):
+    """[backup]: where copies of the workspace go, how many stay, and when one is made by itself.
+
+    folder: relative to the workspace, data/backups when left out. at: as in [schedule], never when left out.
+    """
+
+    folder: Name | None = None
+    keep: Annotated[int, Field(ge=1)] = 7
+    at: At | None = None

@@ -111,12 +111,9 @@ def _remove_unneeded(landing: Landing) -> None:
     known = landing.manifest()
     needed = {name for number, name in known.holders.items() if number not in known.dropped}
     there = {path.name for path in landing.compacted.iterdir()}
+    stays = set(unaccounted(landing, known))
     for name in there - needed:
-        elsewhere = all(
-            number in known.dropped or known.holders.get(number) in there & needed or landing.path(number).exists()
-            for number in _numbers(name)
-        )
-        if name.endswith(".open") or (elsewhere and name.endswith(".parquet")):
+        if name.endswith(".open") or (name.endswith(".parquet") and name not in stays):
             (landing.compacted / name).unlink()
             there.discard(name)
     for name in there:
@@ -130,6 +127,22 @@ def _remove_unneeded(landing: Landing) -> None:
             adopt.beside(landing.folder, number).unlink(missing_ok=True)
     durable.sync_folder(landing.compacted)
     durable.sync_folder(landing.folder)
+
+
+def unaccounted(landing: Landing, known: Manifest) -> list[str]:
+    """Compacted files the manifest does not name whose segments lie nowhere else: each may be the only copy."""
+    if not landing.compacted.is_dir():
+        return []
+    needed = {name for number, name in known.holders.items() if number not in known.dropped}
+    there = {path.name for path in landing.compacted.glob("*.parquet")}
+    return [
+        name
+        for name in sorted(there - needed)
+        if not all(
+            number in known.dropped or known.holders.get(number) in there & needed or landing.path(number).exists()
+            for number in _numbers(name)
+        )
+    ]
 
 
 def _numbers(name: str) -> range:

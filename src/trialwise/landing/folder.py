@@ -194,6 +194,22 @@ class Landing:
         with self._turn(), self._saying_what_failed():
             manifest.append(self.folder, entry)
 
+    def frozen(self) -> tuple[int, Manifest]:
+        """(how many bytes of the manifest's file are whole lines, what they say), while nobody adds to it.
+
+        Every segment named there has its name. Later lines only follow: a copy of that many bytes says the same.
+        """
+        with self._turn():
+            known = self.manifest()
+            path = self.folder / manifest.NAME
+            if not path.exists():
+                return 0, known
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return durable.end_of_last_line(descriptor, os.fstat(descriptor).st_size), known
+            finally:
+                os.close(descriptor)
+
     def mend(self) -> None:
         """Finish what a process that was killed had begun; nothing to do is the rule."""
         with self._turn():

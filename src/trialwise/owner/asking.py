@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from trialwise import __version__, answers, arrivals, intake
 from trialwise.arrivals import Imported
+from trialwise.backup import BackedUp
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
@@ -23,6 +24,7 @@ from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import LoadReport
 from trialwise.owner import wire
 from trialwise.owner.operations import (
+    BACKUP,
     COMPACT,
     DOCTOR,
     LOAD,
@@ -32,6 +34,7 @@ from trialwise.owner.operations import (
     QUARANTINE_SHOW,
     REFRESH,
     RESULTS,
+    Copy,
     Moment,
     Nothing,
     Operation,
@@ -192,6 +195,20 @@ def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None)
 def compact(workspace: Workspace, *, progress: Progress | None = None) -> CompactReport:
     """As upkeep.compact."""
     return carry_out(COMPACT, workspace, Nothing(), progress)
+
+
+def backup(
+    workspace: Workspace,
+    target: Path | None = None,
+    *,
+    keep: int | None = None,
+    with_store: bool = False,
+    full: bool = False,
+    progress: Progress | None = None,
+) -> BackedUp:
+    """As backup.make."""
+    asked = Copy(None if target is None else target.resolve(), keep, with_store, full)
+    return carry_out(BACKUP, workspace, asked, progress)
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from trialwise import answers, arrivals, pipeline, upkeep
+from trialwise import answers, arrivals, backup, pipeline, upkeep
 from trialwise.arrivals import Imported
+from trialwise.backup import BackedUp
 from trialwise.diagnosis import Finding
 from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
@@ -55,6 +56,16 @@ class Record:
 
     quarantine_id: str
     mended: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Which backup is meant, as in `backup.make`; target: an absolute path."""
+
+    target: Path | None = None
+    keep: int | None = None
+    with_store: bool = False
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,12 @@ def _compact(workspace: Workspace, _asked: Nothing, progress: Progress | None) -
     return upkeep.compact(workspace, progress=progress)
 
 
+def _backup(workspace: Workspace, asked: Copy, progress: Progress | None) -> BackedUp:
+    return backup.make(
+        workspace, asked.target, keep=asked.keep, with_store=asked.with_store, full=asked.full, progress=progress
+    )
+
+
 def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -> list[Finding]:
     return upkeep.diagnosis(workspace)
 
@@ -142,9 +159,23 @@ QUARANTINE_RETRY = Operation(
 COMPACT = Operation(
     "compact", Nothing, CompactReport, _compact, "Nothing is lost. Run the command again.", lambda _: "compact"
 )
+BACKUP = Operation(
+    "backup", Copy, BackedUp, _backup, "Earlier backups stay. Run the command again.", lambda _: "backup"
+)
 DOCTOR = Operation("doctor", Nothing, list[Finding], _doctor, _AGAIN)
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {
     operation.name: operation
-    for operation in (REFRESH, PLAN, RESULTS, LOAD, QUARANTINE_LIST, QUARANTINE_SHOW, QUARANTINE_RETRY, COMPACT, DOCTOR)
+    for operation in (
+        REFRESH,
+        PLAN,
+        RESULTS,
+        LOAD,
+        QUARANTINE_LIST,
+        QUARANTINE_SHOW,
+        QUARANTINE_RETRY,
+        COMPACT,
+        BACKUP,
+        DOCTOR,
+    )
 }
