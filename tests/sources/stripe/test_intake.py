@@ -20,10 +20,11 @@ from trialwise import arrivals, pipeline, stripe_intake
 from trialwise.clock import utc_now
 from trialwise.config.environment import Secrets
 from trialwise.errors import ConfigError, InputError, SourceError
+from trialwise.jobs import jobs_of
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
-from trialwise.scheduler import Skipped, jobs_of
+from trialwise.runs import Skipped
 from trialwise.sources.backoff import Backoff
 from trialwise.sources.stripe.session import epoch
 from trialwise.sources.stripe.state import Gap, written
