@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby, pairwise, permutations
 from typing import Any
 
 Json = Mapping[str, Any]
@@ -208,7 +209,26 @@ def read_facts(
         _read_snapshots(facts, objects, cut, landed_at)
     for versions in facts.versions.values():
         versions.sort(key=lambda version: version.order)
+        _put_in_chain(versions, events)
     return facts
+
+
+def _put_in_chain(versions: list[Version], events: dict[str, Json]) -> None:
+    """Changes of one second stand in the order their previous_attributes tell: each has those of the one before."""
+    for _, group in groupby(list(enumerate(versions)), key=lambda item: (item[1].at, item[1].type_rank)):
+        places = list(group)
+        told = [version for _, version in places if version.source_id in events]
+        if not 1 < len(told) == len(places) <= 6:
+            continue
+        for order in permutations(told):
+            pairs = [(events[a.source_id]["data"], events[b.source_id]["data"]) for a, b in pairwise(order)]
+            if all(
+                "previous_attributes" in b and all(a["object"].get(k) == v for k, v in b["previous_attributes"].items())
+                for a, b in pairs
+            ):
+                for (place, _), version in zip(places, order, strict=True):
+                    versions[place] = version
+                break
 
 
 # ---------------------------------------------------------------------------------------------- envelopes
