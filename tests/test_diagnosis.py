@@ -210,6 +210,13 @@ def test_segments_taken_into_the_manifest_again_are_noted(store: Engine, tmp_pat
     )
 
 
+def test_backups_are_not_what_a_refresh_writes_again(store: Engine, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "backups" / "20260301T120000Z"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "records").write_bytes(bytes(3 << 20))
+    assert _found(store, tmp_path)["disk"].found.startswith("3 MB used")
+
+
 def test_a_disk_without_room_for_a_second_copy(store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=FREE_BYTES - 1))
     assert _found(store, tmp_path)["disk"].level == "warning"

@@ -333,7 +333,8 @@ def _unnamed(data: Path) -> Iterator[Finding]:
 
 def _disk(data: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(data).free
-    used = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
+    own = (path for top in data.glob("*") if top.name != "backups" for path in (top, *top.rglob("*")))
+    used = sum(path.stat().st_size for path in own if path.is_file())
     text = f"{used / (1 << 20):,.0f} MB used, {free / (1 << 30):,.1f} GB free"
     if free < max(FREE_BYTES, 2 * used):
         yield Finding("warning", "disk", text, "Make room: a refresh writes a second copy before the first goes.")
