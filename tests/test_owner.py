@@ -161,7 +161,7 @@ def test_every_operation_goes_to_the_owner_with_its_arguments(
         ("quarantined_record", ("3f",), {}),
         ("retry_record", ("3f", b"\xff{}"), {}),
         ("diagnosis", (), {}),
-        ("load_landed", (), {}),
+        ("load_landed", (), {"since": 1}),
     ]
 
 

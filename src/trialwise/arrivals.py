@@ -11,11 +11,11 @@ from trialwise import intake, stripe_intake
 from trialwise.clock import utc_now
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import StoreLocked
-from trialwise.intake import Fetched, Pulled, Watched
+from trialwise.intake import Fetched, Pulled
 from trialwise.landing import quarantine
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import ImportReceipt, LoadReport
-from trialwise.pipeline import Progress, load_landed, owning
+from trialwise.pipeline import Progress, load_landed, next_segment, owning
 from trialwise.progress import step
 from trialwise.sources import guess
 from trialwise.sources.files import FileSource, open_file
@@ -108,13 +108,6 @@ def pull_http(
     return intake.pull_all(workspace, name, load, progress, again=again)
 
 
-def watch_folders(
-    workspace: Workspace, name: str | None = None, *, progress: Progress | None = None
-) -> Fetched[Watched]:
-    """Import the files of [sources.files.NAME], or of all, and load them. Raises as intake.watch_all does."""
-    return intake.watch_all(workspace, name, lambda report: load_landed(workspace, progress=report), progress)
-
-
 def quarantined(
     workspace: Workspace, *, reason: str | None = None, waiting: bool = True, most: int = 1000
 ) -> pl.DataFrame:
@@ -129,14 +122,14 @@ def quarantined_record(workspace: Workspace, quarantine_id: str) -> quarantine.Q
 
 def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None) -> Imported:
     """Land one refused record again and load it. Raises NotFoundError, InputError as quarantine.retry does."""
-    landing = Landing(workspace.landing)
+    landing, since = Landing(workspace.landing), next_segment(workspace)
 
     def land(store: Engine, _filled: LoadReport) -> ImportReceipt:
         return quarantine.retry(store, landing, quarantine_id, landed_at=utc_now(), mended=mended)
 
     receipt = owning(workspace, land)
     try:
-        return Imported((receipt,), load_landed(workspace))
+        return Imported((receipt,), load_landed(workspace, since=since))
     except StoreLocked:
         return Imported((receipt,), None)
 

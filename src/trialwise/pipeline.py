@@ -167,9 +167,23 @@ def _publish(
     return workspace.published / f"{done.number:06d}.duckdb"
 
 
-def load_landed(workspace: Workspace, *, progress: Progress | None = None) -> LoadReport:
-    """Load what has landed since the last load. Raises StoreLocked when another process owns the store."""
-    return owning(workspace, lambda store, filled: filled + load(workspace, store, progress), progress)
+def load_landed(workspace: Workspace, *, since: int | None = None, progress: Progress | None = None) -> LoadReport:
+    """Load what has landed since the last load. Raises StoreLocked when another process owns the store.
+
+    The report is of this load; with `since`, a segment, of all from it on, also what an earlier load took.
+    """
+
+    def task(store: Engine, filled: LoadReport) -> LoadReport:
+        report = filled + load(workspace, store, progress)
+        told = report if since is None or report.rebuilt else loading.loaded_since(store, since)
+        return told if told.loads else report
+
+    return owning(workspace, task, progress)
+
+
+def next_segment(workspace: Workspace) -> int:
+    """The segment that what is landed from now on can begin with, as `load_landed` takes it."""
+    return Landing(workspace.landing).manifest().last_segment + 1
 
 
 def owning(workspace: Workspace, task: Callable[[Engine, LoadReport], Done], progress: Progress | None = None) -> Done:

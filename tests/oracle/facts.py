@@ -214,21 +214,38 @@ def read_facts(
 
 
 def _put_in_chain(versions: list[Version], events: dict[str, Json]) -> None:
-    """Changes of one second stand in the order their previous_attributes tell: each has those of the one before."""
+    """Changes of one second stand in the order their previous_attributes tell: each has those of the one before.
+
+    Where they end where they began, any of them could be the first. It is the one that follows what stood before this
+    second, else one whose previous_attributes hold no instant of this very second.
+    """
     for _, group in groupby(list(enumerate(versions)), key=lambda item: (item[1].at, item[1].type_rank)):
         places = list(group)
         told = [version for _, version in places if version.source_id in events]
         if not 1 < len(told) == len(places) <= 6:
             continue
-        for order in permutations(told):
-            pairs = [(events[a.source_id]["data"], events[b.source_id]["data"]) for a, b in pairwise(order)]
-            if all(
-                "previous_attributes" in b and all(a["object"].get(k) == v for k, v in b["previous_attributes"].items())
-                for a, b in pairs
-            ):
-                for (place, _), version in zip(places, order, strict=True):
-                    versions[place] = version
-                break
+        before = versions[places[0][0] - 1] if places[0][0] else None
+        standing = events[before.source_id]["data"] if before and before.source_id in events else None
+
+        def follows(earlier: Json, later: Json) -> bool:
+            told_before = later.get("previous_attributes")
+            return told_before is not None and all(earlier["object"].get(k) == v for k, v in told_before.items())
+
+        chains = [
+            order
+            for order in permutations([(version, events[version.source_id]) for version in told])
+            if all(follows(a["data"], b["data"]) for (_, a), (_, b) in pairwise(order))
+        ]
+        if chains:
+            best = min(
+                chains,
+                key=lambda order: (
+                    not (standing and follows(standing, order[0][1]["data"])),
+                    order[0][1]["created"] in (order[0][1]["data"].get("previous_attributes") or {}).values(),
+                ),
+            )
+            for (place, _), (version, _) in zip(places, best, strict=True):
+                versions[place] = version
 
 
 # ---------------------------------------------------------------------------------------------- envelopes

@@ -24,8 +24,8 @@ LATER = START + 200 * DAY
 class Story:
     """One customer with one trial of 14 days from Monday 5 January."""
 
-    def __init__(self, shape: str = "endive", **more: Any) -> None:
-        self.sim = StripeSim(shape, "one")
+    def __init__(self, shape: str = "endive", name: str = "one", **more: Any) -> None:
+        self.sim = StripeSim(shape, name)
         self.cus = self.sim.customer(START, "acct")
         self.sub = self.sim.subscribe(self.cus, START, trial_end=END, **more)
 
@@ -306,6 +306,20 @@ def test_same_second_ties_do_not_depend_on_arrival() -> None:
     assert forward == backward
     assert (forward[0].extension_count, forward[0].ends_at) == (1, _at(END + 7 * DAY))
     assert (forward[0].outcome, forward[0].outcome_at) == ("cancelled", _at(START))
+
+
+@pytest.mark.parametrize("name", [f"ids-{number}" for number in range(8)])
+def test_asked_to_cancel_and_took_it_back_within_a_second(name: str) -> None:
+    """The two changes end where they began; which comes first is told by what stood before, not by their ids."""
+    story, ask, keep = Story(name=name), {"cancel_at_period_end": True}, {"cancel_at_period_end": False}
+    story.sim.update(story.sub, START + HOUR, trial_end=END + DAY)
+    story.sim.update(story.sub, START + DAY, **ask, canceled_at=START + DAY)
+    story.sim.update(story.sub, START + DAY, **keep, canceled_at=None)
+    assert story.trial().cancel_requested_at is None
+    story.sim.update(story.sub, START + 2 * DAY, **ask, canceled_at=START + 2 * DAY)
+    story.sim.update(story.sub, START + 3 * DAY, **keep, canceled_at=None)
+    story.sim.update(story.sub, START + 3 * DAY, **ask, canceled_at=START + 3 * DAY)
+    assert story.trial().cancel_requested_at == _at(START + 3 * DAY)
 
 
 def test_creation_comes_first_within_a_second() -> None:

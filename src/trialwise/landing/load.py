@@ -71,6 +71,13 @@ def load(
     return report
 
 
+def loaded_since(engine: Engine, segment: int) -> LoadReport:
+    """What became of everything in a segment and the later ones, in one load or several; nothing waits."""
+    ((received, loaded, duplicate, quarantined, loads),) = rows(engine, "loads_since", {"since": segment})
+    reasons = dict(rows(engine, "reasons_since", {"since": segment}))
+    return LoadReport(received, loaded, duplicate, quarantined, 0, loads, None, reasons)
+
+
 def pending(engine: Engine, landing: Landing) -> int:
     """Records that wait for the next load."""
     with engine.transaction():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from trialwise.owner.operations import (
     REFRESH,
     RESULTS,
     Copy,
+    Landed,
     Moment,
     Nothing,
     Operation,
@@ -44,7 +45,7 @@ from trialwise.owner.operations import (
 )
 from trialwise.owner.recording import Recorder
 from trialwise.owner.wire import Asked, Told, valued
-from trialwise.pipeline import Progress, Refreshed
+from trialwise.pipeline import Progress, Refreshed, next_segment
 from trialwise.stripe_intake import Door, StripeImported
 from trialwise.transform.incremental import Step
 from trialwise.workspace import Workspace
@@ -100,11 +101,10 @@ def import_files(
 ) -> Imported:
     """As arrivals.import_files: files are landed here, and loaded by the owner."""
     sources = arrivals.open_files(paths, kind, file_format, mapping)
+    load = _loading(workspace)
 
     def land() -> Imported:
-        return arrivals.import_opened(
-            workspace, sources, progress=progress, load=lambda report: _load(workspace, report)
-        )
+        return arrivals.import_opened(workspace, sources, progress=progress, load=load)
 
     return Recorder(workspace).record(f"import {kind}", "command", land)
 
@@ -118,7 +118,7 @@ def import_stripe_api(
 ) -> StripeImported:
     """As arrivals.import_stripe_api: Stripe is read here, and loaded by the owner."""
     door = Door(
-        load=lambda report: _load(workspace, report),
+        load=_loading(workspace),
         quarantined=lambda reason: quarantined(workspace, reason=reason),
         record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),
         retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
@@ -135,10 +135,11 @@ def pull_http(
 ) -> Fetched[Pulled]:
     """As arrivals.pull_http: APIs are read here, and loaded by the owner."""
     intake.http_names(workspace, name)
+    load = _loading(workspace)
     return Recorder(workspace).record(
         "pull" if name is None else f"pull {name}",
         "command",
-        lambda: intake.pull_all(workspace, name, lambda report: _load(workspace, report), progress, again=again),
+        lambda: intake.pull_all(workspace, name, load, progress, again=again),
     )
 
 
@@ -164,12 +165,13 @@ def pull_advice(workspace: Workspace, pulled: Pulled, since: datetime) -> str | 
 def watch_folders(
     workspace: Workspace, name: str | None = None, *, progress: Progress | None = None
 ) -> Fetched[Watched]:
-    """As arrivals.watch_folders: folders are looked into here, and loaded by the owner."""
+    """Import the files of [sources.files.NAME], or of all; the owner loads them. Raises as intake.watch_all does."""
     intake.folder_names(workspace, name)
+    load = _loading(workspace)
     return Recorder(workspace).record(
         "watch" if name is None else f"watch {name}",
         "command",
-        lambda: intake.watch_all(workspace, name, lambda report: _load(workspace, report), progress),
+        lambda: intake.watch_all(workspace, name, load, progress),
     )
 
 
@@ -216,8 +218,10 @@ def diagnosis(workspace: Workspace) -> list[Finding]:
     return carry_out(DOCTOR, workspace, Nothing(), None)
 
 
-def _load(workspace: Workspace, progress: Progress | None) -> LoadReport:
-    return carry_out(LOAD, workspace, Nothing(), progress)
+def _loading(workspace: Workspace) -> Callable[[Progress | None], LoadReport]:
+    """Has the owner load, and tells of all that landed since this call, whichever of its loads took it."""
+    since = next_segment(workspace)
+    return lambda progress: carry_out(LOAD, workspace, Landed(since), progress)
 
 
 def carry_out(operation: Operation[A, R], workspace: Workspace, arguments: A, progress: Progress | None) -> R:

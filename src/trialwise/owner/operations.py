@@ -69,6 +69,13 @@ class Copy:
 
 
 @dataclass(frozen=True)
+class Landed:
+    """Of which segments a load tells what they became: all from this one on, None for those it loads itself."""
+
+    since: int | None = None
+
+
+@dataclass(frozen=True)
 class Nothing:
     """An operation without arguments."""
 
@@ -106,8 +113,8 @@ def _results(workspace: Workspace, asked: Moment, progress: Progress | None) -> 
     return answers.results_of(workspace, as_of=asked.as_of, known_at=asked.known_at, progress=progress)
 
 
-def _load(workspace: Workspace, _asked: Nothing, progress: Progress | None) -> LoadReport:
-    return pipeline.load_landed(workspace, progress=progress)
+def _load(workspace: Workspace, asked: Landed, progress: Progress | None) -> LoadReport:
+    return pipeline.load_landed(workspace, since=asked.since, progress=progress)
 
 
 def _list(workspace: Workspace, asked: Waiting, _progress: Progress | None) -> bytes:
@@ -145,7 +152,7 @@ _LANDED = "What has landed is kept; the next load takes it."
 REFRESH = Operation("refresh", Wanted, Refreshed, _refresh, _AGAIN, _job_of_refresh)
 PLAN = Operation("plan", Wanted, tuple[Step, ...], _plan, _AGAIN)
 RESULTS = Operation("results", Moment, Path, _results, _AGAIN)
-LOAD = Operation("load", Nothing, LoadReport, _load, _LANDED)
+LOAD = Operation("load", Landed, LoadReport, _load, _LANDED)
 QUARANTINE_LIST = Operation("quarantine list", Waiting, bytes, _list, _AGAIN)
 QUARANTINE_SHOW = Operation("quarantine show", Record, Quarantined, _show, _AGAIN)
 QUARANTINE_RETRY = Operation(
