@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from trialwise.clock import Clock, to_local
@@ -19,21 +19,25 @@ QUERIES = ("calibration.calibration", "calibration.calibration_grid")
 """The queries that make a version: the benchmark, then the grid."""
 
 
-def make_due(
-    engine: Engine, clock: Clock, models: Mapping[str, Model], read: Collection[str], kinds: dict[str, str]
-) -> int:
-    """Append the versions that are due, from the tables `read` as they come out without them; returns how many."""
-    months = months_due(engine, clock.as_of_date)
-    if not months:
-        return 0
+def tables_read(models: Mapping[str, Model]) -> set[str]:
+    """What the queries read: the days of trials."""
+    return {table for name in QUERIES for table in models[name].reads}
+
+
+def outline(engine: Engine, models: Mapping[str, Model], kinds: dict[str, str]) -> None:
+    """Build of the tables the queries read the columns they name alone, before the whole of them can be built."""
     named = {column for name in QUERIES for column in models[name].columns_named}
-    for name in sorted(read):
+    for name in sorted(tables_read(models)):
         sketch(engine, models[name], named, kinds)
+
+
+def make_due(engine: Engine, clock: Clock, models: Mapping[str, Model]) -> int:
+    """Append the versions that are due, from the days of trials as they are without them; returns how many."""
 
     def query(name: str) -> Query:
         return lambda version, day: engine.frame(models[name].sql, {"version": version, "valid_from": day})
 
-    return calibrate(engine, months, query(QUERIES[0]), query(QUERIES[1]))
+    return calibrate(engine, months_due(engine, clock.as_of_date), query(QUERIES[0]), query(QUERIES[1]))
 
 
 def take(store: Engine, scratch: Engine, clock: Clock, models: Mapping[str, Model]) -> None:

@@ -47,7 +47,7 @@ MINUTE, HOUR = 60, 3_600
 START = seconds("2026-01-28T09:30:00")
 ACCOUNTS = 6
 """Accounts of the Stripe story; numbers beyond are accounts of the product alone."""
-FIRST_OF_CROWD, CROWD = 20, 24
+FIRST_OF_CROWD, CROWD = 20, 36
 
 BASE: dict[str, Any] = {
     "trials": {"length_days": 14},
@@ -441,6 +441,11 @@ class Company:
         assert not wrong, "\n".join(wrong)
         assert self.workspace.calibration.read_bytes() == other.calibration.read_bytes()
         return taken
+
+    def versions(self) -> list[str]:
+        """The first days of the calibration's versions, as they are kept beside the store."""
+        kept = self.workspace.calibration.read_text().splitlines()
+        return [json.loads(line)["entry"]["valid_from"] for line in kept]
 
     # ------------------------------------------------------------------ inside
 

@@ -20,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.property.calls import LATER_NAMES, LIFE, MAILS, NAMES, TRAITS
 from tests.property.company import DEFECTS, EDITS, OWN_MODELS, Company
 
-pytestmark = pytest.mark.long
 Op = tuple[str, dict[str, Any]]
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 EXAMPLES = int(os.environ.get("TRIALWISE_TEST_EXAMPLES", "300"))
@@ -248,6 +247,20 @@ def test_converting_while_a_load_waits_and_after_a_refresh_that_failed(company: 
     company.advance()
     company.lose()
     company.refresh()
+
+
+def test_a_version_of_the_calibration_that_is_due(tmp_path: Path) -> None:
+    company = Company(tmp_path, is_calibrated=False)
+    company.catch_up()
+    company.advance()
+    known = company.versions()
+    company.move(35)
+    assert company.refresh()["unchanged"] > 0, "what does not rest on the calibration is left alone"
+    made = company.versions()
+    assert made[-1:] == ["2026-03-01"] != known[-1:]
+    company.use(2, 2, "Query Run", day=-2)
+    company.refresh()
+    assert company.versions() == made, "a version is made once"
 
 
 def test_a_short_life() -> None:

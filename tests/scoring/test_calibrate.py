@@ -71,9 +71,17 @@ def test_the_prior_is_version_0_and_follows_the_configuration(engine: Engine) ->
     assert _versions(engine) == [(0, EPOCH, 12), (1, MARCH, 3)]
 
 
-def test_months_begun_after_the_first_trial_are_due_once(engine: Engine) -> None:
+def _start(engine: Engine, day: str, trials: int) -> None:
+    engine.execute(f"INSERT INTO intermediate.trials SELECT DATE '{day}' FROM range({trials})")
+
+
+def test_months_begun_after_thirty_trials_are_due_once(engine: Engine) -> None:
     assert months_due(engine, date(2026, 3, 20)) == []  # without a trial there is nothing to measure
-    engine.execute("INSERT INTO intermediate.trials VALUES (DATE '2026-01-15'), (DATE '2026-02-20')")
+    _start(engine, "2026-01-15", 29)
+    assert months_due(engine, date(2026, 3, 20)) == []
+    _start(engine, "2026-02-20", 1)
+    assert months_due(engine, date(2026, 3, 20)) == [MARCH]
+    _start(engine, "2026-01-31", 1)
     assert months_due(engine, date(2026, 3, 20)) == [FEB, MARCH]
     assert months_due(engine, MARCH) == [FEB, MARCH]
     assert months_due(engine, MARCH - timedelta(days=1)) == [FEB]
@@ -81,8 +89,8 @@ def test_months_begun_after_the_first_trial_are_due_once(engine: Engine) -> None
     assert months_due(engine, date(2026, 4, 2)) == [APRIL]
 
 
-def test_a_trial_that_starts_on_the_first_waits_for_the_next_month(engine: Engine) -> None:
-    engine.execute("INSERT INTO intermediate.trials VALUES (DATE '2026-02-01')")
+def test_trials_that_start_on_the_first_wait_for_the_next_month(engine: Engine) -> None:
+    _start(engine, "2026-02-01", 30)
     assert months_due(engine, date(2026, 3, 20)) == [MARCH]
 
 

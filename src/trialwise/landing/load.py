@@ -62,7 +62,7 @@ def load(
         report = LoadReport(rebuilt=rebuilt)
         for together in _together(ranges, manifest):
             report += _load_ranges(engine, landing, manifest, settings, together, translators or {}, rescue)
-        if not ranges:
+        if not ranges and settings.customer_map:
             _add_mapped_accounts(engine, settings)
         _drop(engine)
     noted = len(manifest.loads)  # the store's are the same as far as these go

@@ -22,7 +22,7 @@ SELECT k.day
 FROM config.calendar AS k
 WHERE k.day = k.month_start AND k.day <= $until
     AND k.day > (SELECT max(v.valid_from) FROM config.calibration AS v)
-    AND k.day > (SELECT min(t.start_date) FROM intermediate.trials AS t)
+    AND (SELECT count(*) FROM intermediate.trials AS t WHERE t.start_date < k.day) >= 30
 ORDER BY k.day
 """
 _VALID = "SELECT * FROM config.calibration WHERE version > 0 AND valid_from <= $until"
@@ -43,8 +43,16 @@ def set_prior(engine: Engine, events_per_day: int) -> None:
 
 
 def months_due(engine: Engine, until: date) -> list[date]:
-    """First days of the months begun up to `until`, after the first trial, that are later than every version."""
+    """First days of the months begun up to `until` that are later than every version, with trials enough before them.
+
+    Thirty trials, as the queries ask of those that were active.
+    """
     return [day for (day,) in engine.rows(_MONTHS, {"until": until})]
+
+
+def latest_version(engine: Engine) -> int:
+    """The number of the newest version; 0 is the configured prior."""
+    return int(engine.rows("SELECT max(version) FROM config.calibration")[0][0])
 
 
 def calibrate(engine: Engine, months: Sequence[date], benchmark: Query, grid: Query) -> int:
@@ -53,8 +61,7 @@ def calibrate(engine: Engine, months: Sequence[date], benchmark: Query, grid: Qu
     A version is made from rows before its first day alone, so making it later gives the same one. A month with too
     few trials behind it gets none.
     """
-    version = int(engine.rows("SELECT max(version) FROM config.calibration")[0][0])
-    made = 0
+    version, made = latest_version(engine), 0
     for valid_from in months:
         row = benchmark(version + made + 1, valid_from)
         if row.height:

@@ -13,7 +13,7 @@ from trialwise.engines.duckdb import Engine
 from trialwise.scoring.calibrate import GRID, VERSIONS
 
 _VERSIONS = "SELECT * FROM config.calibration WHERE version > 0 ORDER BY version"
-_GRID = "SELECT * FROM config.calibration_grid WHERE version = $version ORDER BY trial_day, card_type"
+_GRID = "SELECT * FROM config.calibration_grid ORDER BY version, trial_day, card_type"
 _FORGET = (
     "DELETE FROM config.calibration_grid WHERE version = $version",
     "DELETE FROM config.calibration WHERE version = $version",
@@ -50,9 +50,11 @@ def unpack(engine: Engine, packed: bytes) -> int:
 
 
 def _stored(engine: Engine) -> Iterator[dict[str, Any]]:
+    grids: dict[int, list[dict[str, Any]]] = {}
+    for cell in engine.frame(_GRID).iter_rows(named=True):
+        grids.setdefault(cell["version"], []).append(cell)
     for row in engine.frame(_VERSIONS).iter_rows(named=True):
-        grid = engine.frame(_GRID, {"version": row["version"]}).to_dicts()
-        yield {**row, "valid_from": row["valid_from"].isoformat(), "grid": grid}
+        yield {**row, "valid_from": row["valid_from"].isoformat(), "grid": grids.get(row["version"], [])}
 
 
 def _line(entry: dict[str, Any]) -> str:

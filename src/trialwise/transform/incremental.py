@@ -8,7 +8,7 @@ definitions need no rules of their own: they are rows that changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from trialwise.transform.trace import Trace
 
 _TRACES: WeakKeyDictionary[Model, Trace] = WeakKeyDictionary()
 """Queries taken apart: of a model that is kept from run to run, once."""
+Progress = Callable[[str, int, int], None]
 Action = Literal["unchanged", "restricted", "added", "rebuilt"]
 CLOCK = "config.clock"
 ONE_ROW = (CLOCK, "config.parameters", "marts.clock")
@@ -34,6 +35,8 @@ MOST = 0.3
 """Share of a table's rows beyond which it is built whole: then that is cheaper."""
 COMPARED = 100_000
 """Rows of a model with keys up to which a whole build is compared with what was there."""
+FEW = 1_000
+"""Changed rows that are always told one by one, however few rows there are."""
 DAYS_LISTED = 400
 """Days up to which a restriction lists them, so that blocks without them are not read."""
 
@@ -70,6 +73,15 @@ class Incremental:
     changes: dict[str, Change]
     columns: dict[str, frozenset[str]]
     clocks: tuple[Mapping[str, Any], Mapping[str, Any]]
+
+    def run(self, ordered: Sequence[Model], progress: Progress | None = None) -> tuple[Step, ...]:
+        """Bring models up to date, each after those it reads. Raises as `bring` does."""
+        steps = []
+        for done, model in enumerate(ordered):
+            if progress is not None:
+                progress(model.name, done, len(ordered))
+            steps.append(self.bring(model))
+        return tuple(steps)
 
     def bring(self, model: Model) -> Step:
         """Bring one model up to date; the models it reads come first. Raises ModelError naming model and cause."""
@@ -243,7 +255,7 @@ class Incremental:
         new = relation("new", model.name)
         count = self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {model.sql}")
         change = difference(self.engine, model.name, model.name, new, model.column_names)
-        if change.rows > count:
+        if change.rows > max(count, FEW):
             self._run(model, f"CREATE OR REPLACE TABLE {model.name} AS FROM {new}")
             self.changes[model.name] = WHOLE
         else:

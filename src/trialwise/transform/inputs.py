@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from trialwise.engines.duckdb import Engine
 from trialwise.transform import state
 from trialwise.transform.changes import NONE, WHOLE, Change, images
 from trialwise.transform.model import Model
 from trialwise.transform.state import State
+
+if TYPE_CHECKING:
+    import polars as pl
 
 LOADED = {"raw.events": "event_id", "raw.identities": "call_id", "raw.stripe": "record_id"}
 """Tables whose rows name the load that brought them; what the loader takes away it keeps in state.gone_<table>."""
@@ -17,10 +23,20 @@ NUMBERED = {"raw.dim_account": "account_key", "raw.dim_user": "user_key", "raw.d
 PROPERTIES = "raw.event_properties"
 
 
-def marks(engine: Engine, models: Mapping[str, Model]) -> dict[str, int]:
-    """How far every table that others fill is filled: a load, a number, a count, or a digest of all rows."""
+def mark_of(frame: pl.DataFrame) -> int:
+    """A digest of the rows a table is filled with, in their order."""
+    data = io.BytesIO()
+    frame.write_ipc(data)
+    return int.from_bytes(sha256(data.getbuffer()).digest()[:15])
+
+
+def marks(engine: Engine, models: Mapping[str, Model], given: Mapping[str, int]) -> dict[str, int]:
+    """How far every table that others fill is filled: a load, a number, a count, or a digest of all rows.
+
+    given: the marks that are known.
+    """
     last = engine.rows("SELECT coalesce(max(load_id), 0) FROM raw.loads")[0][0]
-    found: dict[str, int] = dict.fromkeys(LOADED, last)
+    found: dict[str, int] = {**given, **dict.fromkeys(LOADED, last)}
     for table, key in NUMBERED.items():
         found[table] = engine.rows(f"SELECT coalesce(max({key}), 0) FROM {table}")[0][0]
     found[PROPERTIES] = engine.rows(f"SELECT count(*) FROM {PROPERTIES}")[0][0]
