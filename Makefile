@@ -4,7 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+PEERS := .venv-bench
+PEERS_STAMP := $(PEERS)/.ready
 EVENTS ?= 1000000
+RECORDS ?= 1000000
+HISTORY ?= 1000000 3000000 10000000 30000000 100000000
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,12 +53,23 @@ fix: setup ## format and mend what can be mended
 docs: setup ## write docs/models.md and docs/cli.md
 	$(BIN)/trialwise docs
 
-bench: setup ## the budgets as ratios, on the shipped models (EVENTS=10000000 for more)
+# One lock file for all platforms: pip is not to look for versions of its own.
+$(PEERS_STAMP): requirements/bench.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
+	@touch $(PEERS_STAMP)
+
+bench: setup $(PEERS_STAMP) ## the budgets as ratios, beside dbt, polars, pandas and plain SQL (EVENTS=10000000 for more)
 	$(BIN)/python -m benchmarks --events $(EVENTS)
-	$(BIN)/python -m benchmarks.load --rows $(EVENTS)
+	$(BIN)/python -m benchmarks.history --events $(EVENTS)
+	$(BIN)/python -m benchmarks.load --rows $(RECORDS)
 	$(BIN)/python -m benchmarks.ingest
 
-clean: ## remove the virtual environment and what tools left behind
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist build
+bench-figure: setup $(PEERS_STAMP) ## refresh time against history, measured and drawn: hours, and 20 GB of disk
+	$(BIN)/python -m benchmarks.history --sizes $(HISTORY) --json docs/performance/history.json
+	$(PEERS)/bin/python -m benchmarks.figure docs/performance/history.json docs/images/history.svg
 
-.PHONY: help setup clients demo test test-long check lint fix docs bench clean
+clean: ## remove the virtual environment and what tools left behind
+	rm -rf $(VENV) $(PEERS) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* dist build
+
+.PHONY: help setup clients demo test test-long check lint fix docs bench bench-figure clean

@@ -2,7 +2,7 @@
 
 Imports nothing of the product. Events are skewed (the busiest account of 100,000 has about one event in a hundred), 2 %
 are sent twice, 1 % arrive days late, and the rows stand in the order of arrival. There is one account, with one trial,
-to a hundred events unless another number is asked for. The same arguments give the same rows.
+to 833 events unless another number is asked for. The same arguments give the same rows.
 """
 
 from __future__ import annotations
@@ -15,17 +15,24 @@ from random import Random
 
 import duckdb
 
-AS_OF = datetime(2026, 3, 31, tzinfo=UTC)
+AS_OF = datetime(2026, 3, 30, tzinfo=UTC)
+"""A midnight with two days before the month ends: a new day is measured without a new version of the calibration."""
 DAYS = 365
 OPENED = AS_OF - timedelta(days=DAYS)
 TRIAL = timedelta(days=14)
-EVENTS_PER_ACCOUNT = 100
+EVENTS_PER_ACCOUNT = 833
 DUPLICATES = 0.02
 LATE = 0.01
 SITTING = 6
 """Events of one user within minutes: people come for a while, so a day of use holds several."""
+OVERLAP = timedelta(minutes=20)
+"""What is drawn for one instant arrives no later than this, duplicates included."""
 SKEW = 2.5
-"""Account rank = accounts * u ** SKEW, u uniform: the density falls with rank ** -0.6."""
+"""Account = accounts * u ** SKEW, u uniform: the density falls with the number ** -0.6."""
+KEPT = 0.2099
+"""Share of the sittings drawn that are kept: the account has begun, and most use is in its first weeks."""
+PIECE = 2_000_000
+"""Events that are drawn and put in order at once: memory does not grow with their number."""
 
 VALUE_EVENTS = (
     "Query Run",
@@ -38,44 +45,53 @@ VALUE_EVENTS = (
 OTHER_EVENTS = ("Signed In", "Settings Changed", "Help Article Opened", "Page Scrolled")
 MILESTONES = ("Data Source Connected", "Invite Sent", "Demo Requested")
 
-# Every draw of an event or account has a number of its own: hash() of two arguments would correlate the draws.
-_EVENTS = """
+# Every draw of an event or account has a number of its own: hash() of two arguments would correlate the draws. Sittings
+# are drawn in the order of arrival, and kept when their account has begun by then.
+MACRO = """
 CREATE OR REPLACE MACRO uniform(n, draw) AS (hash(n * 64 + draw + $seed * 1000000000000) >> 11) / 9007199254740992.0;
-CREATE OR REPLACE TABLE events AS
-WITH drawn AS (
+CREATE OR REPLACE MACRO share_of_start(account) AS uniform(-1 - account, 6);
+CREATE OR REPLACE MACRO members(account) AS 1 + CAST(floor(-2 * ln(1 - uniform(-1 - account, 5))) AS INTEGER)
+"""
+EVENTS = """
+SELECT
+    n,
+    account,
+    CAST(floor(members(account) * user_draw * user_draw) AS INTEGER) AS member,
+    CASE WHEN uniform(n, 3) < 0.01 THEN $milestones[1 + CAST(floor(event_draw * len($milestones)) AS INTEGER)]
+        ELSE $names[1 + CAST(floor(event_draw * event_draw * len($names)) AS INTEGER)] END AS event,
+    greatest(
+        $opened + to_microseconds(CAST(share_of_start(account) * $span AS BIGINT)),
+        first_received_at - to_milliseconds(CAST(
+            CASE WHEN uniform(sitting, 7) < $late THEN 86400e3 * (1 + 29 * uniform(sitting, 8))
+                ELSE 5000 * uniform(n, 8) END AS BIGINT))
+    ) AS occurred_at,
+    first_received_at + to_seconds(CAST(copy * (1 + 400 * uniform(n, 9)) AS BIGINT)) AS received_at
+FROM (
     SELECT
-        range AS n,
-        -- a prime scatters the busy accounts over the numbers
-        (CAST(floor($accounts * pow(uniform(range // $sitting, 0), $skew)) AS BIGINT) * 1000003 + 17)
-            % $accounts AS account,
-        uniform(range // $sitting, 1) AS user_draw,
-        uniform(range, 2) AS event_draw,
-        uniform(range, 3) AS rare_draw,
-        pow(uniform(range // $sitting, 4), 1.7) AS since_start
-    FROM range($events)
-), timed AS (
-    SELECT
-        n,
+        sitting,
         account,
-        CAST(floor((1 + floor(-2 * ln(1 - uniform(-1 - account, 5)))) * user_draw * user_draw) AS INTEGER) AS member,
-        CASE WHEN rare_draw < 0.01 THEN $milestones[1 + CAST(floor(event_draw * len($milestones)) AS INTEGER)]
-            ELSE $names[1 + CAST(floor(event_draw * event_draw * len($names)) AS INTEGER)] END AS event,
+        sitting * $sitting + step AS n,
+        uniform(sitting, 1) AS user_draw,
+        uniform(sitting * $sitting + step, 2) AS event_draw,
         $opened + to_microseconds(CAST(
-            (uniform(-1 - account, 6) + (1 - uniform(-1 - account, 6)) * since_start)
-            * ($days * 86400e6 - 3600e6) + (n % $sitting) * 100e6 + 60e6 * uniform(n, 11) AS BIGINT
-        )) AS occurred_at
-    FROM drawn
-), sent AS (
-    SELECT
-        *,
-        CASE WHEN uniform(n // $sitting, 7) < $late
-            THEN least(
-                occurred_at + to_seconds(CAST(86400 * (1 + 29 * uniform(n // $sitting, 8)) AS BIGINT)),
-                $as_of - INTERVAL 1 SECOND
-            )
-            ELSE occurred_at + to_milliseconds(CAST(5000 * uniform(n, 8) AS BIGINT)) END AS received_at
-    FROM timed
+            share * $span + step * 100e6 + 60e6 * uniform(sitting * $sitting + step, 11) AS BIGINT
+        )) AS first_received_at
+    FROM (
+        SELECT
+            range AS sitting,
+            CAST(floor($accounts * pow(uniform(range, 0), $skew)) AS BIGINT) AS account,
+            (range + uniform(range, 12)) / $sittings AS share
+        FROM range($first, $last)
+    )
+    CROSS JOIN (SELECT range AS step FROM range($sitting))
+    WHERE share >= share_of_start(account)
+        AND uniform(sitting, 4) < 0.25 + 0.75 * exp(-8 * (share - share_of_start(account)))
 )
+CROSS JOIN (SELECT range AS copy FROM range(2))
+WHERE (copy = 0 OR uniform(n, 10) < $duplicates) AND received_at >= $since AND received_at < $until
+ORDER BY received_at, n
+"""
+TEXTS = f"""
 SELECT
     CAST(CAST(md5('event' || n || $seed) AS UUID) AS VARCHAR) AS id,
     event,
@@ -83,17 +99,7 @@ SELECT
     'user-' || account || '-' || member AS user_id,
     occurred_at,
     received_at
-FROM sent
-UNION ALL
-SELECT
-    CAST(CAST(md5('event' || n || $seed) AS UUID) AS VARCHAR),
-    event,
-    'acct-' || account,
-    'user-' || account || '-' || member,
-    occurred_at,
-    received_at + to_seconds(CAST(1 + 400 * uniform(n, 9) AS BIGINT))
-FROM sent
-WHERE uniform(n, 10) < $duplicates
+FROM ({EVENTS})
 """
 _COLUMNS = {
     "parquet": "id, event, account_id, user_id, occurred_at AS timestamp, received_at",
@@ -106,70 +112,102 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """What was written; `rows` counts the duplicates too, `ndjson` is None where it was not asked for."""
+    """What was written; `events` are the distinct ones, `rows` all, `ndjson` is None where it was not asked for."""
 
     parquet: Path
     ndjson: Path | None
     stripe: Path
     toml: Path
+    events: int
     rows: int
     accounts: int
 
 
 def generate(folder: Path, events: int, *, accounts: int | None = None, seed: int = 1, ndjson: bool = False) -> Inputs:
-    """Write `events` distinct events with their duplicates, the Stripe events of every account, and a trialwise.toml.
+    """Write about `events` distinct events with their duplicates, Stripe's of every account, and a trialwise.toml.
 
-    accounts: how many, each with a trial (default: one to a hundred events). Raises ValueError for fewer than 10,000
+    accounts: how many, each with a trial (default: one to 833 events). Raises ValueError for fewer than 10,000
     events, too few for a skew.
     """
-    if events < 10_000:
-        raise ValueError(f"{events} events are too few to be skewed; at least 10,000 are needed")
     folder.mkdir(parents=True, exist_ok=True)
-    accounts = accounts or events // EVENTS_PER_ACCOUNT
+    stripe, toml, accounts = write_company(folder, events, accounts=accounts, seed=seed)
     connection = duckdb.connect(str(folder / "generate.duckdb"))
     try:
-        macro, table = _EVENTS.split(";\n", 1)
-        connection.execute(macro.replace("$seed", str(seed)))
-        connection.execute(table, _parameters(events, accounts, seed))
-        rows = connection.execute("SELECT count(*) FROM events").fetchall()[0][0]
+        connection.execute(MACRO.replace("$seed", str(seed)))
+        connection.execute(
+            "CREATE OR REPLACE TABLE events (id VARCHAR, event VARCHAR, account_id VARCHAR, user_id VARCHAR, "
+            "occurred_at TIMESTAMP, received_at TIMESTAMP)"
+        )
+        for piece in pieces(events, accounts, seed):
+            connection.execute(f"INSERT INTO events {TEXTS}", piece)
+        rows, distinct = connection.execute("SELECT count(*), count(DISTINCT id) FROM events").fetchall()[0]
         for kind in ("parquet", "json") if ndjson else ("parquet",):
             path = folder / ("events.ndjson" if kind == "json" else "events.parquet")
-            ordered = f"SELECT {_COLUMNS[kind]} FROM events ORDER BY events.received_at, id"
-            connection.execute(f"COPY ({ordered}) TO '{path}' (FORMAT {kind})")
-        starts = connection.execute(
-            "SELECT uniform(-1 - range, 6) FROM range($accounts) ORDER BY range", {"accounts": accounts}
-        ).fetchall()
+            connection.execute(f"COPY (SELECT {_COLUMNS[kind]} FROM events) TO '{path}' (FORMAT {kind})")
     finally:
         connection.close()
         (folder / "generate.duckdb").unlink()
-    with (folder / "stripe.ndjson").open("w", encoding="utf-8") as file:
-        file.writelines(stripe_lines([start for (start,) in starts], seed))
-    (folder / "trialwise.toml").write_text(toml_text(), encoding="utf-8")
     return Inputs(
         parquet=folder / "events.parquet",
         ndjson=folder / "events.ndjson" if ndjson else None,
-        stripe=folder / "stripe.ndjson",
-        toml=folder / "trialwise.toml",
+        stripe=stripe,
+        toml=toml,
+        events=distinct,
         rows=rows,
         accounts=accounts,
     )
 
 
-def _parameters(events: int, accounts: int, seed: int) -> dict[str, object]:
-    return {
-        "events": events,
-        "accounts": accounts,
-        "skew": SKEW,
-        "sitting": SITTING,
-        "seed": str(seed),
-        "days": DAYS,
-        "late": LATE,
-        "duplicates": DUPLICATES,
-        "opened": OPENED.replace(tzinfo=None),
-        "as_of": AS_OF.replace(tzinfo=None),
-        "names": [*VALUE_EVENTS, *OTHER_EVENTS],
-        "milestones": list(MILESTONES),
-    }
+def write_company(
+    folder: Path, events: int, *, accounts: int | None = None, seed: int = 1, settings: str = ""
+) -> tuple[Path, Path, int]:
+    """Write Stripe's side of all accounts and the trialwise.toml; returns both files and the number of accounts.
+
+    settings: more lines for [workspace]. Raises ValueError for fewer than 10,000 events.
+    """
+    if events < 10_000:
+        raise ValueError(f"{events} events are too few to be skewed; at least 10,000 are needed")
+    accounts = accounts or events // EVENTS_PER_ACCOUNT
+    connection = duckdb.connect()
+    connection.execute(MACRO.replace("$seed", str(seed)))
+    starts = connection.execute(
+        "SELECT share_of_start(range) FROM range($accounts) ORDER BY range", {"accounts": accounts}
+    ).fetchall()
+    connection.close()
+    stripe, toml = folder / "stripe.ndjson", folder / "trialwise.toml"
+    with stripe.open("w", encoding="utf-8") as file:
+        file.writelines(stripe_lines([start for (start,) in starts], seed))
+    toml.write_text(toml_text(settings), encoding="utf-8")
+    return stripe, toml, accounts
+
+
+def pieces(events: int, accounts: int, seed: int, size: int = PIECE) -> Iterator[dict[str, object]]:
+    """Parameters of EVENTS for one stretch of time after the other, each of at most about `size` events."""
+    sittings = round(events / SITTING / KEPT)
+    number = max(1, -(-events * 3 // size))  # a young company is small: the last stretches hold up to thrice the mean
+    span = timedelta(days=DAYS, hours=-1)
+    start = OPENED.replace(tzinfo=None)
+    for piece in range(number):
+        since, until = start + span * piece / number, start + span * (piece + 1) / number
+        if piece == number - 1:
+            until += OVERLAP
+        yield {
+            "accounts": accounts,
+            "skew": SKEW,
+            "sitting": SITTING,
+            "sittings": sittings,
+            "seed": str(seed),
+            "span": span / timedelta(microseconds=1),
+            "late": LATE,
+            "duplicates": DUPLICATES,
+            "opened": start,
+            "since": since,
+            "until": until,
+            "first": max(0, int((since - OVERLAP - start) / span * sittings)),
+            "last": min(sittings, int((until - start) / span * sittings) + 1),
+            "names": [*VALUE_EVENTS, *OTHER_EVENTS],
+            "milestones": list(MILESTONES),
+        }
 
 
 def stripe_lines(starts: list[float], seed: int) -> Iterator[str]:
@@ -267,12 +305,13 @@ def _invoice(number: int, customer: str, subscription: str, at: int) -> str:
     )
 
 
-def toml_text() -> str:
-    """A trialwise.toml that fits the events, with a fixed clock at the end of the year."""
+def toml_text(settings: str = "") -> str:
+    """A trialwise.toml that fits the events, with a fixed clock at the end of the year; settings: of [workspace]."""
     values = ", ".join(f'"{name}"' for name in VALUE_EVENTS)
     features = "\n".join(f'{name.split()[0].lower()} = ["{name}"]' for name in VALUE_EVENTS)
     return f"""[workspace]
 name = "benchmark"
+{settings}
 
 [clock]
 as_of = "{AS_OF:%Y-%m-%dT%H:%M:%SZ}"

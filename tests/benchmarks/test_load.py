@@ -27,7 +27,7 @@ def test_every_door_takes_every_row_in_and_tells_its_steps(door, inputs, tmp_pat
         taken.steps
     )
     engine = connect(tmp_path / door / "data" / "store.duckdb", read_only=True)
-    assert engine.rows("SELECT count(*), count(DISTINCT event_id) FROM raw.events") == [(10_000, 10_000)]
+    assert engine.rows("SELECT count(*), count(DISTINCT event_id) FROM raw.events") == [(inputs.events, inputs.events)]
     engine.close()
 
 
