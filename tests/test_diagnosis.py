@@ -15,6 +15,7 @@ import pytest
 
 from tests.command import run
 from trialwise import pipeline, upkeep
+from trialwise.clock import utc_now
 from trialwise.config import Config, parse_config
 from trialwise.delivery.generation import Generation
 from trialwise.diagnosis import FREE_BYTES, Finding, diagnose
@@ -64,7 +65,9 @@ def _event(
 
 
 def _found(store: Engine, data: Path, config: Config = MAPPED, **more: Any) -> dict[str, Finding]:
-    return {finding.topic: finding for finding in diagnose(config, store, more.get("results", RESULTS), data)}
+    backed_up = more.get("backed_up", (utc_now(),))
+    found = diagnose(config, store, more.get("results", RESULTS), data, backed_up=backed_up)
+    return {finding.topic: finding for finding in found}
 
 
 def test_a_healthy_workspace(store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +92,18 @@ def test_warnings_come_first(store: Engine, tmp_path: Path) -> None:
 def test_nothing_published(store: Engine, tmp_path: Path) -> None:
     found = _found(store, tmp_path, results=None)["results"]
     assert (found.level, found.advice) == ("warning", "Run 'trialwise refresh'.")
+
+
+def test_backups_and_how_old_the_last_one_is(store: Engine, tmp_path: Path) -> None:
+    none = _found(store, tmp_path, backed_up=())["backup"]
+    assert (none.level, none.found) == ("note", "there is none of this workspace")
+    assert none.advice.startswith("trialwise backup, or let the server")
+    days = [utc_now() - dt.timedelta(days=age) for age in (20, 7)]
+    fresh = _found(store, tmp_path, backed_up=days)["backup"]
+    assert (fresh.level, fresh.found) == ("ok", f"the last one is of {days[1]:%Y-%m-%d %H:%M}Z, 2 in all")
+    config = Config.model_validate({"backup": {"at": "2:15"}})
+    old = _found(store, tmp_path, config, backed_up=days[:1])["backup"]
+    assert (old.level, old.advice) == ("warning", "trialwise backup")
 
 
 def test_events_that_count_for_nothing_are_counted_the_most_first(store: Engine, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ Level = Literal["ok", "note", "warning"]
 SHOWN = 5
 STALE_AFTER = timedelta(days=2)
 RECONCILED_WITHIN = timedelta(days=7)
+BACKED_UP_WITHIN = timedelta(days=8)
 FREE_BYTES = 2 << 30
 UNNAMED_SECONDS = 3_600  # an import that is under way names its segments at its end
 
@@ -90,10 +91,12 @@ def diagnose(
     data: Path,
     recovered: Sequence[Recovery] = (),
     fetched: Sequence[Standing] = (),
+    backed_up: Sequence[datetime] = (),
 ) -> list[Finding]:
     """Everything worth knowing about a loaded and refreshed workspace, warnings first.
 
-    store: the store with raw and intermediate tables; results: the published generation, None before the first.
+    store: the store with raw and intermediate tables; results: the published generation, None before the first;
+    backed_up: the instants (UTC) of the backups there are, the newest last.
     """
     found = [
         *_results(results),
@@ -105,6 +108,7 @@ def diagnose(
         *(Finding(source.level, source.name, source.found, source.advice) for source in fetched),
         *_jobs(data),
         *_store(data, recovered),
+        *_backups(config, backed_up),
         *_unnamed(data),
         *_disk(data),
     ]
@@ -302,6 +306,19 @@ def _store(data: Path, recovered: Sequence[Recovery]) -> Iterator[Finding]:
     look = "" if all(one.is_older for one in recovered) else " Look after the disk."
     advice = f" Delete {', '.join(damaged + older)} in {data} once nobody wants to look." if damaged + older else ""
     yield Finding("warning" if damaged else "note", "store", found, f"Nothing was lost.{advice}{look}")
+
+
+def _backups(config: Config, backed_up: Sequence[datetime]) -> Iterator[Finding]:
+    """How old the last backup is; a week, and a night that failed, may lie between two."""
+    by_itself = "" if config.backup.at else ", or let the server make one each night: [backup] at in trialwise.toml"
+    if not backed_up:
+        yield Finding("note", "backup", "there is none of this workspace", f"trialwise backup{by_itself}")
+        return
+    found = f"the last one is of {backed_up[-1]:%Y-%m-%d %H:%M}Z, {len(backed_up)} in all"
+    if utc_now() - backed_up[-1] > BACKED_UP_WITHIN:
+        yield Finding("warning", "backup", found, f"trialwise backup{by_itself}")
+    else:
+        yield Finding("ok", "backup", found)
 
 
 def _unnamed(data: Path) -> Iterator[Finding]:
