@@ -1,29 +1,23 @@
 """The run ledger: what was done when, for which slot of the schedule, and what came of it.
 
-data/runs.sqlite   one row a run, in WAL mode: any process reads and writes it at any time, a live server or not
-
-A connection lives for one transaction, so that nobody goes on writing to a ledger that was set aside.
+data/runs.sqlite   one row a run: any process reads and writes it at any time, a live server or not
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
-
-import structlog
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from trialwise.clock import utc_now
-from trialwise.errors import InputError, NotFoundError, StoreError, nearest
+from trialwise.errors import InputError, NotFoundError, nearest
+from trialwise.sqlite_file import SqliteFile
 from trialwise.timetable import Past
 
 if TYPE_CHECKING:
@@ -39,7 +33,6 @@ SLOTS_KNOWN = 3_000  # of a job, the newest ones: two days of a job that runs ev
 LISTED = ("run_id", "job", "status", "started_at", "seconds", "rows", "error", "asked_by", "slot", "ended_at",
           "generation", "watermark")  # fmt: skip
 SHOWN = (*LISTED, "pid", "fingerprints", "details")
-_BUSY_SECONDS = 30.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,9 +58,6 @@ CREATE TABLE IF NOT EXISTS timetables (job TEXT PRIMARY KEY, timetable TEXT NOT 
 PRAGMA user_version = 1;
 """
 _VERSION = 1
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-Done = TypeVar("Done")
-log = structlog.get_logger("trialwise.runs")
 
 
 @dataclass(frozen=True)
@@ -132,6 +122,7 @@ class Ledger:
 
     def __init__(self, data: Path) -> None:
         self.path = data / NAME
+        self._file = SqliteFile(self.path, "run ledger", _SCHEMA, _VERSION)
 
     def begin(self, job: str, *, asked_by: AskedBy, slot: datetime | None = None, now: datetime | None = None) -> int:
         """Note that a run begins, before it does; its id. Raises SlotTaken when the job had that slot before."""
@@ -149,7 +140,7 @@ class Ledger:
                 raise SlotTaken(f"{job} at {slot}") from error
             return int(found[0])
 
-        return self._work(insert)
+        return self._file.work(insert)
 
     def end(
         self, run_id: int, outcome: Outcome | None, *, error: str | None = None, now: datetime | None = None
@@ -186,7 +177,7 @@ class Ledger:
                     (run_id,),
                 )
 
-        self._work(update)
+        self._file.work(update)
 
     def tell_killed(self, *, is_owner: bool = False) -> int:
         """Call runs killed whose process is gone; how many there were.
@@ -205,7 +196,7 @@ class Ledger:
             )
             return len(gone)
 
-        return self._work(update) if self.path.exists() else 0
+        return self._file.work(update) if self.path.exists() else 0
 
     def past(self, job: str, timetable: str, now: datetime) -> Past:
         """What is known of a job that runs by `timetable`.
@@ -230,7 +221,7 @@ class Ledger:
             last = _moment(newest[0][0]) if newest else None
             return Past(since, last, frozenset(map(datetime.fromisoformat, done)))
 
-        return self._work(look)
+        return self._file.work(look)
 
     def last_ok(self, job: str) -> Run | None:
         """The newest run of a job that went well; None before the first."""
@@ -270,12 +261,11 @@ class Ledger:
 
     def drop_old(self, now: datetime) -> None:
         """Forget runs that are older than `KEPT`."""
-        self._work(lambda ledger: ledger.execute("DELETE FROM runs WHERE started_at < ?", (_text(now - KEPT),)))
+        self._file.work(lambda ledger: ledger.execute("DELETE FROM runs WHERE started_at < ?", (_text(now - KEPT),)))
 
     def check(self) -> None:
         """Look at the whole file, which a transaction reads a part of; a damaged one is set aside."""
-        if self.path.exists():
-            self._work(_check)
+        self._file.check()
 
     def _first(self, query: str, *values: Any) -> Run | None:
         return next(iter(self._runs(query, *values)), None)
@@ -283,78 +273,7 @@ class Ledger:
     def _runs(self, query: str, *values: Any) -> list[Run]:
         if not self.path.exists():
             return []
-        return self._work(lambda ledger: [_run(row) for row in ledger.execute(query, values).fetchall()], "BEGIN")
-
-    def _work(self, task: Callable[[sqlite3.Connection], Done], begin: str = "BEGIN IMMEDIATE") -> Done:
-        """Carry out a task in a transaction of its own, once more where the file proves damaged."""
-        try:
-            try:
-                return self._try(task, begin)
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in _DAMAGED:
-                    raise
-                self._set_aside(str(error))
-                return self._try(task, begin)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreError(
-                f"the run ledger {self.path} cannot be used: {error}", "Mend the folder's rights or its disk."
-            ) from error
-
-    def _try(self, task: Callable[[sqlite3.Connection], Done], begin: str) -> Done:
-        with closing(self._connect()) as ledger:
-            ledger.execute(begin)
-            try:
-                done = task(ledger)
-            except BaseException:
-                ledger.rollback()
-                raise
-            ledger.commit()
-            return done
-
-    def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ledger = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        try:
-            ledger.row_factory = sqlite3.Row
-            if ledger.execute("PRAGMA user_version").fetchone()[0] == 0:
-                with self._alone():  # two that make it at once would find it locked whatever the timeout
-                    ledger.execute("PRAGMA journal_mode = WAL")
-                    ledger.executescript(_SCHEMA)
-            version = ledger.execute("PRAGMA user_version").fetchone()[0]
-            if version != _VERSION:
-                raise StoreError(
-                    f"{self.path} is of version {version}, this is a trialwise that knows version {_VERSION}",
-                    "Run the newer trialwise, or move the file away.",
-                )
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def _set_aside(self, why: str) -> None:
-        """Move a damaged file away with its log, unless another process did so meanwhile."""
-        with self._alone():
-            try:
-                with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as ledger:
-                    _check(ledger)
-                return
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in _DAMAGED:
-                    raise
-            number = 1
-            while (kept := self.path.with_name(f"{NAME}.damaged-{number}")).exists():
-                number += 1
-            for end in ("-wal", "-shm", ""):  # the file at last: a log without its file would go into the new one
-                beside = self.path.with_name(f"{NAME}{end}")
-                if beside.exists():
-                    shutil.move(beside, kept.with_name(f"{kept.name}{end}"))
-        log.warning("the run ledger was damaged; it is begun anew", error=why, kept=kept.name)
+        return self._file.work(lambda ledger: [_run(row) for row in ledger.execute(query, values).fetchall()], "BEGIN")
 
 
 def runs_frame(runs: list[Run], columns: tuple[str, ...] = LISTED) -> pl.DataFrame:
@@ -402,14 +321,6 @@ def is_gone(pid: int, identity: str, *, is_owner: bool = False) -> bool:
     if len(mine) > 1 and mine[0] != identity.split(" ")[0]:
         return is_owner
     return process_identity(pid) != identity
-
-
-def _check(ledger: sqlite3.Connection) -> None:
-    found = ledger.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        error = sqlite3.DatabaseError(str(found))
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
 
 
 def _run(row: sqlite3.Row) -> Run:

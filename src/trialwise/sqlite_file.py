@@ -1,0 +1,140 @@
+"""A SQLite file beside the store: read and written by any process at any time, a live server or not.
+
+A connection lives for one transaction, so that nobody goes on writing to a file that was set aside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from trialwise.errors import StoreError
+
+_BUSY_SECONDS = 30.0
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+Done = TypeVar("Done")
+log = structlog.get_logger("trialwise.sqlite_file")
+
+
+@dataclass(frozen=True)
+class SqliteFile:
+    """One file in WAL mode; it is made by the first transaction.
+
+    what: its name for people, as "run ledger". schema: statements that make its tables and set `user_version` to
+    `version`.
+    """
+
+    path: Path
+    what: str
+    schema: str
+    version: int
+
+    def work(self, task: Callable[[sqlite3.Connection], Done], begin: str = "BEGIN IMMEDIATE") -> Done:
+        """Carry out a task in a transaction of its own, once more where the file proves damaged: it is then set aside.
+
+        Raises StoreError when the file cannot be read or written, or is of another version.
+        """
+        try:
+            try:
+                return self._try(task, begin)
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                    raise
+                self._set_aside(str(error))
+                return self._try(task, begin)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(
+                f"the {self.what} {self.path} cannot be used: {error}", "Mend the folder's rights or its disk."
+            ) from error
+
+    def check(self) -> None:
+        """Look at the whole file, which a transaction reads a part of; a damaged one is set aside."""
+        if self.path.exists():
+            self.work(_check)
+
+    def compact(self) -> None:
+        """Leave nothing of rows that were deleted in the bytes of the file and its log."""
+        try:
+            with closing(self._connect()) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise StoreError(f"the {self.what} {self.path} cannot be compacted: {error}", "Run it again.") from error
+
+    def set_aside(self) -> tuple[Path, ...]:
+        """Files that proved damaged, the oldest first."""
+        found = self.path.parent.glob(f"{self.path.name}.damaged-*")
+        return tuple(sorted(path for path in found if path.suffix.rpartition("-")[2].isdigit()))
+
+    def _try(self, task: Callable[[sqlite3.Connection], Done], begin: str) -> Done:
+        with closing(self._connect()) as connection:
+            connection.execute(begin)
+            try:
+                done = task(connection)
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+            return done
+
+    def _connect(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            connection.row_factory = sqlite3.Row
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                with self._alone():  # two that make it at once would find it locked whatever the timeout
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.executescript(self.schema)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version != self.version:
+                raise StoreError(
+                    f"{self.path} is of version {version}, this is a trialwise that knows version {self.version}",
+                    "Run the newer trialwise, or move the file away.",
+                )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self.path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _set_aside(self, why: str) -> None:
+        """Move a damaged file away with its log, unless another process did so meanwhile."""
+        with self._alone():
+            try:
+                with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as connection:
+                    _check(connection)
+                return
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                    raise
+            number = 1
+            while (kept := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
+                number += 1
+            for end in ("-wal", "-shm", ""):  # the file at last: a log without its file would go into the new one
+                beside = self.path.with_name(f"{self.path.name}{end}")
+                if beside.exists():
+                    shutil.move(beside, kept.with_name(f"{kept.name}{end}"))
+        log.warning(f"the {self.what} was damaged; it is begun anew", error=why, kept=kept.name)
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        error = sqlite3.DatabaseError(str(found))
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
