@@ -24,8 +24,10 @@ from trialwise import archive
 from trialwise.answers import open_results
 from trialwise.archive import Archive, Entry
 from trialwise.clock import utc_now
+from trialwise.delivery.publishing import current_of
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import DiskFull, NotFoundError, StoreError
+from trialwise.history import History
 from trialwise.landing import durable
 from trialwise.landing.folder import Landing
 from trialwise.landing.holdings import holdings
@@ -117,6 +119,7 @@ def _into(
 def _fill(copying: _Copying, workspace: Workspace, target: Path, created_at: datetime, with_store: bool) -> Archive:
     """Copy everything, in the order told above; backup.json comes last."""
     as_of, known_at = _moment(workspace)
+    History(workspace.data).settle(current_of(workspace.published))  # what a crash left open is not to be restored
     copying.small(_of_workspace(workspace))
     copying.small(_of_data(workspace, target))
     landing = Landing(workspace.landing)

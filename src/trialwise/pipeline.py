@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from trialwise import building, calibration, composition, parameters, stripe_intake
+from trialwise import building, calibration, chronicle, composition, parameters, stripe_intake
 from trialwise.building import Building
-from trialwise.clock import Clock, clock_for, utc_now
+from trialwise.clock import Clock, clock_for, day_start, utc_now
 from trialwise.config import Config
 from trialwise.config.milestones import declared_events
-from trialwise.delivery.publishing import ALWAYS, Delta, Published, is_current, publish, write_generation
+from trialwise.delivery.publishing import ALWAYS, Delta, Published, is_current, write_generation
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError
 from trialwise.landing import durable
@@ -90,19 +90,58 @@ def refresh(
                 if deltas:
                     state.note_published(store, None)
             calibration.keep(workspace, store)
-            path = _publish(workspace, store, clock, published, deltas, None if built.whole else since)
+            path = _publish(workspace, store, clock, models, published, deltas, None if built.whole else since)
             drop_all(store)
             store.execute("CHECKPOINT")
+            _fill_in(workspace, store, clock, models, ordered, published, progress)
             return path, loaded, built
-        with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
-            calibration.take(store, scratch, clock, models)
-            with _saying_what_to_set(workspace.config):
-                built = building.build(workspace, scratch, clock, models, ordered, progress, whole="another moment")
-            write_generation(scratch, into, published)
-        return into, loaded, built
+        return into, loaded, _build_moment(workspace, store, clock, models, ordered, published, into, progress)
 
     path, loaded, built = owning(workspace, task, progress)
     return Refreshed(path, clock, loaded, built.report, built.steps, time.perf_counter() - started)
+
+
+def _build_moment(
+    workspace: Workspace,
+    store: Engine,
+    clock: Clock,
+    models: Mapping[str, Model],
+    ordered: Sequence[Model],
+    tables: Mapping[str, str],
+    into: Path,
+    progress: Progress | None,
+) -> Building:
+    """Build everything for another moment into a file of its own, beside the store."""
+    with store.beside(workspace.data / "scratch" / f"{os.getpid()}.duckdb", "raw") as scratch:
+        calibration.take(store, scratch, clock, models)
+        with _saying_what_to_set(workspace.config):
+            built = building.build(workspace, scratch, clock, models, ordered, progress, whole="another moment")
+        write_generation(scratch, into, tables)
+    return built
+
+
+def _fill_in(
+    workspace: Workspace,
+    store: Engine,
+    clock: Clock,
+    models: Mapping[str, Model],
+    ordered: Sequence[Model],
+    tables: Mapping[str, str],
+    progress: Progress | None,
+) -> None:
+    """Record days that nobody refreshed on, the oldest first, from results of their ends.
+
+    Each is recorded by itself: what is interrupted goes on with the next refresh.
+    """
+    into = workspace.data / "scratch" / f"{os.getpid()}.missed.duckdb"
+    for day in chronicle.missed(workspace, clock)[: chronicle.DAYS_AT_ONCE]:
+        end = day_start(day + timedelta(days=1), clock.timezone)
+        then = Clock(end, end, clock.timezone)
+        try:
+            _build_moment(workspace, store, then, models, ordered, tables, into, progress)
+            chronicle.fill_in(workspace, day, then, into, models)
+        finally:
+            into.unlink(missing_ok=True)
 
 
 def plan(workspace: Workspace, *, full: bool = False, progress: Progress | None = None) -> tuple[Step, ...]:
@@ -147,6 +186,7 @@ def _publish(
     workspace: Workspace,
     store: Engine,
     clock: Clock,
+    models: Mapping[str, Model],
     tables: Mapping[str, str],
     deltas: Mapping[str, Delta],
     since: tuple[int, int, date] | None,
@@ -154,14 +194,22 @@ def _publish(
     """Publish what changed since a generation; all of it without one, and once a day, so that a file does not fray.
 
     Nothing is published where nothing changed but the clock: what the results say is true of the later moment too.
+    What is published goes on record with it.
     """
     before = None if since is None else Published(since[0], since[1])
     if before is not None and not deltas and is_current(workspace.published, before):
         return workspace.published / f"{before.number:06d}.duckdb"
     today = clock.as_of_date
     is_brought = before is not None and since is not None and since[2] == today
-    done = publish(
-        store, workspace.published, tables, since=before if is_brought else None, deltas=deltas if is_brought else None
+    done = chronicle.publish(
+        workspace,
+        store,
+        clock,
+        models,
+        tables,
+        since=before if is_brought else None,
+        deltas=deltas if is_brought else None,
+        changed=None if before is None else deltas,
     )
     state.note_published(store, (done.number, done.checksum, today))
     return workspace.published / f"{done.number:06d}.duckdb"

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from trialwise.cli import (
     backup,
     doctor,
+    history,
     imports,
     keys,
     models,
@@ -52,10 +53,21 @@ app = typer.Typer(
     add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (start, refresh, results, operations, backup, models, doctor, sql):  # in the order of the help page
+for part in (
+    start,
+    refresh,
+    results,
+    history,
+    operations,
+    backup,
+    models,
+    doctor,
+    sql,
+):  # in the order of the help page
     app.add_typer(part.app)
 app.add_typer(imports.app, name="import")
 app.add_typer(segments.app, name="segments")
+app.add_typer(history.history, name="history")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(runs.app, name="runs")
 app.add_typer(keys.app, name="keys")

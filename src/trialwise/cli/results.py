@@ -125,6 +125,8 @@ def metrics(
         since=_day(since),
         until=_day(until),
     )
+    if form is Format.table and results.number:
+        frame = _with_restated(frame, by.value, folder)
     show(frame, form, output, results)
     if (
         plot
@@ -182,6 +184,20 @@ def explain(
         sys.stdout.write(explanation_page(found))
     else:
         show(found.parts, form, output, results)
+
+
+def _with_restated(frame: Any, by: str, folder: Path) -> Any:
+    """With how often each number was restated, where one was; and where to read why."""
+    from trialwise.delivery.past import history_of, marked
+    from trialwise.workspace import Workspace
+
+    found = marked(frame, by, history_of(Workspace.open(folder)))
+    count = int((found["restated"] > 0).sum())
+    if count == 0:
+        return frame
+    verb = "was" if count == 1 else "were"
+    say(f"{count} of these numbers {verb} restated since first published: trialwise restatements")
+    return found
 
 
 def _window(text: str | None) -> Any:

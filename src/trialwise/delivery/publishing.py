@@ -6,23 +6,29 @@ A crash leaves CURRENT at the old generation; what the crash left behind is remo
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlglot import exp
 
 from trialwise.delivery import trials as trial_rows
 from trialwise.delivery.generation import CURRENT, NUMBER, current_number
-from trialwise.engines.duckdb import Engine, EngineError, cause_of
+from trialwise.engines.duckdb import Engine, EngineError, cause_of, connect
 from trialwise.errors import StoreError
 
 ALWAYS = ("intermediate.trial_days",)
 """Published besides marts and lists: explanations, previews and back-tests read the one feature row."""
 _ALIAS = "generation_being_written"
-_NUMBERED = f"CREATE OR REPLACE TABLE {_ALIAS}.main.generation AS SELECT CAST($number AS BIGINT) AS number"
+_NUMBERED = (
+    f"CREATE OR REPLACE TABLE {_ALIAS}.main.generation AS"
+    " SELECT CAST($number AS BIGINT) AS number, CAST($about AS VARCHAR) AS about"
+)
 _TABLES = "SELECT concat(schema_name, '.', table_name) FROM duckdb_tables() WHERE database_name = current_database()"
 _PUBLISHED = """
 SELECT concat(schema_name, '.', table_name) FROM duckdb_tables() WHERE database_name = $file AND schema_name <> 'main'
@@ -58,6 +64,9 @@ def publish(
     keep: int = 3,
     since: Published | None = None,
     deltas: Mapping[str, Delta] | None = None,
+    about: str = "{}",
+    least: int = 0,
+    announce: Callable[[int], None] | None = None,
 ) -> Published:
     """Bring tables of the store into a new generation and make it the current one.
 
@@ -65,20 +74,24 @@ def publish(
     added when the store has it. keep: how many generations stay, for readers that still hold an older one.
     since, deltas: the generation the store's tables were published in last, and what happened to those that are not
     as they were then; used when that generation is still current and whole, else everything is copied.
+    about: JSON the file says of itself. least: the number is greater than this one, whatever lies in the folder.
+    announce: told the number when the file is whole and nobody reads it yet; where it raises nothing is published.
     Until the last rename readers see the old generation; calling it again after a crash is safe.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder, keep=None)
-    current = _current(folder)
-    number = max([*_numbers(folder), current]) + 1
+    current = current_of(folder)
+    number = max([*_numbers(folder), current, least]) + 1
     path = folder / f"{number:06d}.duckdb"
     unfinished = _unfinished(path)
     if since is None or deltas is None or since.number != current or not _copied(folder, since, unfinished):
-        write_generation(store, path, tables, number=number)
+        write_generation(store, path, tables, number=number, about=about)
     else:
-        _bring(store, unfinished, _chosen(store, tables), deltas, number)
+        _bring(store, unfinished, _chosen(store, tables), deltas, number, about)
         _finish(unfinished, path)
     checksum = checksum_of(path)
+    if announce is not None:
+        announce(number)
     _replace(folder / CURRENT, path.name)
     _sweep(folder, keep=keep)
     return Published(number, checksum)
@@ -87,18 +100,30 @@ def publish(
 def is_current(folder: Path, published: Published) -> bool:
     """Whether readers open this generation, and its file is as it was written."""
     path = folder / f"{published.number:06d}.duckdb"
-    return _current(folder) == published.number and path.exists() and checksum_of(path) == published.checksum
+    return current_of(folder) == published.number and path.exists() and checksum_of(path) == published.checksum
 
 
-def write_generation(store: Engine, path: Path, tables: Mapping[str, str], *, number: int = 0) -> None:
+def write_generation(
+    store: Engine, path: Path, tables: Mapping[str, str], *, number: int = 0, about: str = "{}"
+) -> None:
     """Copy tables of the store into a generation file of its own, complete or not at all.
 
     A file already at `path` is replaced. Raises StoreError naming the table that could not be copied.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = _unfinished(path)
-    _bring(store, unfinished, _chosen(store, tables), None, number)
+    _bring(store, unfinished, _chosen(store, tables), None, number, about)
     _finish(unfinished, path)
+
+
+def about(path: Path) -> dict[str, Any] | None:
+    """What a generation's file says of itself; None where it cannot be read, or an older version wrote it."""
+    try:
+        with closing(connect(path, read_only=True, external_access=False)) as engine:
+            told = json.loads(engine.rows("SELECT about FROM main.generation")[0][0])
+    except (EngineError, StoreError, IndexError, TypeError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def checksum_of(path: Path) -> int:
@@ -111,7 +136,7 @@ def checksum_of(path: Path) -> int:
 
 
 def _bring(
-    store: Engine, file: Path, tables: Mapping[str, str], deltas: Mapping[str, Delta] | None, number: int
+    store: Engine, file: Path, tables: Mapping[str, str], deltas: Mapping[str, Delta] | None, number: int, about: str
 ) -> None:
     """Fill a generation file, or bring it up to date where it holds an earlier one."""
     store.execute(f"ATTACH {exp.Literal.string(str(file)).sql('duckdb')} AS {_ALIAS}")
@@ -131,7 +156,7 @@ def _bring(
             store.execute(f"DROP TABLE {_target(name)}")
         if tables.keys() >= trial_rows.ROWS_NEED and changed & trial_rows.ROWS_NEED:
             store.execute(trial_rows.BUILD_ROWS)
-        store.execute(_NUMBERED, {"number": number})
+        store.execute(_NUMBERED, {"number": number, "about": about})
         store.execute(f"CHECKPOINT {_ALIAS}")
     finally:
         store.execute(f"DETACH {_ALIAS}")
@@ -198,7 +223,8 @@ def _finish(unfinished: Path, path: Path) -> None:
     _sync(path.parent)
 
 
-def _current(folder: Path) -> int:
+def current_of(folder: Path) -> int:
+    """The number of the current generation; 0 where there is none, or nothing that can be read names one."""
     try:
         return current_number(folder) or 0
     except StoreError:  # damaged; it is about to be replaced

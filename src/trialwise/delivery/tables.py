@@ -30,6 +30,8 @@ def table(frame: pl.DataFrame, width: int | None = None) -> str:
         return _trials(frame, room)
     if {"metric", "wilson_low", "numerator"} <= columns:
         return _metrics(frame, room)
+    if {"metric", "was_final", "why"} <= columns:
+        return _restatements(frame, room)
     return _plain(frame.columns, [[text(value) for value in row] for row in frame.iter_rows()], _numeric(frame), room)
 
 
@@ -72,7 +74,7 @@ def _person(row: dict[str, Any]) -> str:
 def _metrics(frame: pl.DataFrame, room: int) -> str:
     """One line per period: the fraction before the percentage, then what surrounds it."""
     split = any(value is not None for value in frame["split_key"])
-    head = ["definition", "period", *(["split"] if split else []), "num / den", "value", "95 % interval"]
+    head = ["definition", "period", *(["split"] if split else []), "num / den", "value", "restated", "95 % interval"]
     head += ["pending", "bounds", "final", "estimate", "excluded"]
     lines = []
     for row in frame.iter_rows(named=True):
@@ -84,6 +86,7 @@ def _metrics(frame: pl.DataFrame, room: int) -> str:
                 *([row["split_value"] or "(none)"] if split else []),
                 _fraction(row),
                 _value(row["value"], unit),
+                f"{row['restated']}x" if row.get("restated") else "",
                 _span(row["wilson_low"], row["wilson_high"], "rate"),
                 text(row["pending"]),
                 _span(row["bound_low"], row["bound_high"], unit) if row["pending"] else "",
@@ -95,6 +98,31 @@ def _metrics(frame: pl.DataFrame, room: int) -> str:
     keep = [n for n in range(len(head)) if any(line[n] for line in lines) or not lines]
     right = {place for place, n in enumerate(keep) if head[n] not in {"definition", "period", "split", "final"}}
     return _plain([head[n] for n in keep], [[line[n] for n in keep] for line in lines], right, room)
+
+
+def _restatements(frame: pl.DataFrame, room: int) -> str:
+    """One line per change: what was said before and now, and when; below it why, and the first trials behind it."""
+    head = ["metric", "definition", "period", "split", "first", "old", "new", "published", "generation"]
+    lines, notes = [], []
+    for row in frame.iter_rows(named=True):
+        unit = row["unit"]
+        lines.append(
+            [
+                row["metric"],
+                row["definition"],
+                _period(row["period_start"], row["period_end"]),
+                "" if row["split_key"] is None else row["split_value"] or "(none)",
+                *(_value(row[name], unit) or "none" for name in ("first", "old", "new")),
+                text(row["published_at"]),
+                text(row["generation"]),
+            ]
+        )
+        trials = row["trials"]
+        more = f" and {len(trials) - _REASONS_SHOWN} more" if len(trials) > _REASONS_SHOWN else ""
+        notes.append([row["why"], *([f"{', '.join(trials[:_REASONS_SHOWN])}{more}"] if trials else [])])
+    keep = [n for n in range(len(head)) if any(line[n] for line in lines) or not lines]
+    right = {place for place, n in enumerate(keep) if head[n] in {"first", "old", "new", "generation"}}
+    return _plain([head[n] for n in keep], [[line[n] for n in keep] for line in lines], right, room, notes)
 
 
 def _plain(

@@ -1,0 +1,402 @@
+"""Published numbers that are no longer the same: which of them were restated, and what explains it.
+
+A number is restated when it was final and is another one now, or when it was not and leaves what its bounds promised:
+the denominator stays, and of what is pending each one counts or does not. Moving inside of the bounds is what pending
+numbers do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
+
+from trialwise.engines.duckdb import Engine, EngineError
+from trialwise.history import Key, Number, Restated
+
+TRIALS_NAMED = 20
+"""Trials kept of what is behind a restated number."""
+_NEVER_FINAL = frozenset({"ever"})
+"""Definitions that any later payment may raise."""
+_CHANGES_SHOWN = 4
+BY_DAY = "intermediate.trial_days"
+"""The table that what follows is about: usage by day, scores, segments."""
+_OF_DAYS = frozenset({"usage", "features", "milestones", "attributes", "segments", "score"})
+"""Sections of the configuration that matter to that table alone."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What was published before: the last load of its records, what had been dropped until then, its definitions, and
+    its file where it is still there.
+    """
+
+    last_load: int | None = None
+    drops: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    file: Path | None = None
+    generation: int | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A published number by its id, and the number in its place."""
+
+    old_id: int
+    old: Number
+    new: Number
+
+
+@dataclass(frozen=True)
+class Compared:
+    """New numbers against the published ones: those to be added as they are, and those restated."""
+
+    plain: tuple[Number, ...]
+    restated: tuple[Candidate, ...]
+
+
+def compare(
+    numbers: Sequence[Number],
+    published: Mapping[Key, tuple[int, Number, date]],
+    metrics: Collection[str],
+    day: date,
+    redefined: Collection[str] = (),
+) -> Compared:
+    """What of the numbers of some metrics is new, and what is no longer what was published.
+
+    day: the reporting day they are of; a number that is not final is added once a day at most. redefined: metrics whose
+    definition is another one.
+    """
+    plain: list[Number] = []
+    restated: list[Candidate] = []
+    for number in numbers:
+        known = published.get(number.key)
+        if known is None:
+            plain.append(number)
+            continue
+        old_id, old, on = known
+        if number.said == old.said:
+            continue
+        if not old.is_gone and is_restated(old, number, is_redefined=number.metric in redefined):
+            restated.append(Candidate(old_id, old, number))
+        elif number.is_final or old.is_final or old.is_gone or on < day:
+            plain.append(number)
+    there = {number.key for number in numbers}
+    for key, (old_id, old, _) in published.items():
+        if old.metric in metrics and key not in there and not old.is_gone:
+            gone = Number(*key, old.version, None, None, None, None, old.unit, is_final=old.is_final, is_gone=True)
+            if old.is_final or old.unit == "rate":
+                restated.append(Candidate(old_id, old, gone))
+            else:
+                plain.append(gone)
+    return Compared(tuple(plain), tuple(restated))
+
+
+def is_restated(old: Number, new: Number, *, is_redefined: bool = False) -> bool:
+    """Whether a number is another one than what was published promised."""
+    if (old.numerator, old.denominator, old.value) == (new.numerator, new.denominator, new.value):
+        return False
+    if old.is_final or is_redefined or old.version != new.version:
+        return True
+    if old.unit != "rate" or old.numerator is None or new.numerator is None:
+        return False
+    if old.denominator != new.denominator or new.numerator < old.numerator:
+        return True
+    if old.definition.partition("(")[0] in _NEVER_FINAL:
+        return False
+    return new.numerator > old.numerator + (old.pending or 0)
+
+
+def explained(
+    store: Engine, found: Sequence[Candidate], basis: Basis, context: Mapping[str, Any], *, drops: str,
+    upstream: Mapping[str, Collection[str]],
+) -> list[Restated]:  # fmt: skip
+    """Why each number is another one, as far as it can be derived: definitions, trials that changed, late records.
+
+    store: holds the tables as they are now, outside a transaction. upstream: of each metric, the tables behind it.
+    Where several things changed at once all of them are told: what each did by itself is not worked out.
+    """
+    facts = _facts(store, found, basis)
+    restated = []
+    for place, one in enumerate(found):
+        said = _definitions(one, basis.context, context, upstream.get(one.old.metric, ()))
+        said += facts.said(place, said[-1][0] if said else None)
+        if basis.drops is not None and drops != basis.drops:
+            said.append(("dropped", "records were dropped: retention, or somebody was forgotten"))
+        if not said:
+            said.append(("unknown", "nothing was found that explains it"))
+        causes = tuple(dict.fromkeys(cause for cause, _ in said))
+        restated.append(
+            Restated(one.new, one.old_id, causes, "; ".join(text for _, text in said), tuple(facts.trials[place]))
+        )
+    return restated
+
+
+Said = list[tuple[str, str]]
+
+
+def _definitions(one: Candidate, old: Mapping[str, Any], new: Mapping[str, Any], upstream: Collection[str]) -> Said:
+    """What differs between the definitions of before and now, of what the number depends on."""
+    said: Said = []
+    if one.old.version != one.new.version and not one.new.is_gone:
+        said.append(("definition", f"definition: version {one.old.version} -> {one.new.version}"))
+    if not old:
+        return said
+    was, now = old.get("settings", {}), new.get("settings", {})
+    settings = _settings(was, now, upstream)
+    if settings:
+        told = [f"{name} {was.get(name, 'unset')} -> {now.get(name, 'unset')}" for name in settings]
+        said.append(("settings", f"settings: {_some(told)}"))
+    models = [name for name in _different(old.get("models", {}), new.get("models", {})) if name in upstream]
+    if old.get("metrics", {}).get(one.old.metric) != new.get("metrics", {}).get(one.old.metric):
+        models.insert(0, f"metrics.{one.old.metric}")
+    if models:
+        said.append(("definition", f"models that changed: {_some(models)}"))
+    versions = old.get("calibration"), new.get("calibration")
+    if versions[0] != versions[1] and "config.calibration" in upstream:
+        said.append(("calibration", f"calibration: version {versions[0]} -> {versions[1]}"))
+    return said
+
+
+def redefined(old: Mapping[str, Any], new: Mapping[str, Any], upstream: Mapping[str, Collection[str]]) -> set[str]:
+    """The metrics behind which a definition changed."""
+    if not old:
+        return set()
+    changed = set(_different(old.get("models", {}), new.get("models", {})))
+    queries = set(_different(old.get("metrics", {}), new.get("metrics", {})))
+    was, now = old.get("settings", {}), new.get("settings", {})
+    return {
+        metric
+        for metric, tables in upstream.items()
+        if metric in queries or changed & set(tables) or _settings(was, now, tables)
+    }
+
+
+def _settings(old: Mapping[str, str], new: Mapping[str, str], upstream: Collection[str]) -> list[str]:
+    """The settings that changed, of those that can matter to what depends on these tables."""
+    changed = _different(old, new)
+    if BY_DAY in upstream:
+        return changed
+    return [name for name in changed if name.partition(".")[0] not in _OF_DAYS]
+
+
+def _different(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def _some(told: Sequence[str], most: int = _CHANGES_SHOWN) -> str:
+    more = f" and {len(told) - most} more" if len(told) > most else ""
+    return f"{', '.join(told[:most])}{more}"
+
+
+@dataclass
+class _Facts:
+    """By the place of a candidate: trials (the first few), how many changed in which way, and late records of them.
+
+    loaded: records loaded since by source, of whomever; generation: since which.
+    """
+
+    trials: dict[int, list[tuple[str, str, str]]]
+    changes: dict[int, dict[str, int]]
+    late: dict[int, list[tuple[str, str, int]]]
+    loaded: Mapping[str, int]
+
+    def said(self, place: int, cause: str | None) -> Said:
+        """What facts explain; `cause` is the definitions' own, which trials that changed follow from."""
+        said: Said = []
+        changes = dict(self.changes[place])
+        for change, name, text in (
+            ("merged", "merge", "merged into another"),
+            ("another account", "merge", "of another account now"),
+            ("gone", "removed", "gone"),
+        ):
+            count = changes.pop(change, 0)
+            if count:
+                said.append((name, f"{_counted(count, 'trial')} {text}"))
+        late = self.late[place]
+        if late:
+            by_source: dict[str, int] = defaultdict(int)
+            for source, _, count in late:
+                by_source[source] += count
+            kinds = sorted({what for _, what, _ in late if what})
+            told = _some([_counted(count, f"{source} record") for source, count in sorted(by_source.items())])
+            said.append(("late_facts", f"late facts: {told}{f' ({_some(kinds)})' if kinds else ''}"))
+        elif changes and any(self.loaded.values()):
+            told = _some([_counted(n, f"{source} record") for source, n in sorted(self.loaded.items()) if n])
+            said.append(("late_facts", f"late facts, among {told} loaded since"))
+        if changes:
+            told = _some([f"{change} {count}x" for change, count in sorted(changes.items())])
+            text = f"{_counted(sum(changes.values()), 'trial')} of it changed: {told}"
+            if said:
+                said.append((said[-1][0], text))
+            else:
+                said.append(("time", f"nothing was loaded since; {text}") if cause is None else (cause, text))
+        return said
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+_BEFORE = "published_before"
+_CHANGED = """
+CREATE OR REPLACE TEMP TABLE changed_trials AS
+SELECT coalesce(n.trial_id, o.trial_id) AS trial_id, coalesce(n.account_id, o.account_id) AS account_id,
+    o.account_id AS old_account_id, coalesce(n.stripe_customer_id, o.stripe_customer_id) AS customer_id,
+    o.start_date AS old_start, n.start_date AS new_start, o.effective_end_date AS old_end,
+    n.effective_end_date AS new_end, o.converted_date AS old_converted, n.converted_date AS new_converted,
+    o.outcome_date AS old_outcome, n.outcome_date AS new_outcome,
+    CASE WHEN o.trial_id IS NULL THEN 'new'
+        WHEN n.trial_id IS NULL THEN 'gone'
+        WHEN n.outcome = 'merged' AND o.outcome <> 'merged' THEN 'merged'
+        WHEN n.account_id <> o.account_id THEN 'another account'
+        WHEN n.outcome <> o.outcome THEN concat(o.outcome, ' -> ', n.outcome)
+        WHEN n.is_refunded AND NOT o.is_refunded THEN 'refunded'
+        WHEN o.is_refunded AND NOT n.is_refunded THEN 'no longer refunded'
+        WHEN n.population <> o.population THEN concat(o.population, ' -> ', n.population)
+        WHEN n.start_date <> o.start_date THEN 'start moved'
+        WHEN n.converted_at IS DISTINCT FROM o.converted_at THEN 'conversion moved'
+        WHEN n.effective_end_at IS DISTINCT FROM o.effective_end_at THEN 'end moved'
+        ELSE 'other facts' END AS change
+FROM published_before.marts.trials AS o
+FULL JOIN marts.trials AS n ON n.trial_id = o.trial_id
+WHERE o.trial_id IS NULL OR n.trial_id IS NULL
+    OR (n.account_id, n.outcome, n.population, n.start_date, n.converted_at, n.effective_end_at, n.is_refunded,
+        n.outcome_at, n.active_status_at, n.ever_paid_at)
+    IS DISTINCT FROM (o.account_id, o.outcome, o.population, o.start_date, o.converted_at, o.effective_end_at,
+        o.is_refunded, o.outcome_at, o.active_status_at, o.ever_paid_at)
+"""
+_NO_TRIALS = """
+CREATE OR REPLACE TEMP TABLE changed_trials AS
+SELECT trial_id, account_id, account_id AS old_account_id, stripe_customer_id AS customer_id, start_date AS old_start,
+    start_date AS new_start, start_date AS old_end, start_date AS new_end, start_date AS old_converted,
+    start_date AS new_converted, start_date AS old_outcome, start_date AS new_outcome, 'new' AS change
+FROM marts.trials LIMIT 0
+"""
+_TOUCHED = """
+CREATE OR REPLACE TEMP TABLE touched_trials AS
+SELECT r.place, c.trial_id, c.account_id, c.old_account_id, c.change
+FROM restated_numbers AS r
+JOIN changed_trials AS c ON CASE r.kind
+    WHEN 'start' THEN c.old_start BETWEEN r.first AND r.last OR c.new_start BETWEEN r.first AND r.last
+    WHEN 'end' THEN c.old_end BETWEEN r.first AND r.last OR c.new_end BETWEEN r.first AND r.last
+    WHEN 'ended' THEN c.old_converted BETWEEN r.first AND r.last OR c.new_converted BETWEEN r.first AND r.last
+        OR c.old_outcome BETWEEN r.first AND r.last OR c.new_outcome BETWEEN r.first AND r.last
+    WHEN 'flow' THEN c.old_converted BETWEEN r.first AND r.last OR c.new_converted BETWEEN r.first AND r.last
+        OR c.old_start BETWEEN r.first AND r.last OR c.new_start BETWEEN r.first AND r.last
+    WHEN 'running' THEN (c.old_start <= r.last AND coalesce(c.old_end >= r.last, TRUE))
+        OR (c.new_start <= r.last AND coalesce(c.new_end >= r.last, TRUE))
+    WHEN 'activity' THEN FALSE
+    ELSE (c.old_start <= r.last AND coalesce(c.old_end >= r.first, TRUE))
+        OR (c.new_start <= r.last AND coalesce(c.new_end >= r.first, TRUE)) END
+"""
+_FIRST_TRIALS = """
+SELECT place, trial_id, account_id, change
+FROM (SELECT t.*, row_number() OVER (PARTITION BY place ORDER BY change = 'other facts', trial_id) AS n
+    FROM touched_trials AS t)
+WHERE n <= $most ORDER BY place, n
+"""
+_CHANGES = "SELECT place, change, count(*) FROM touched_trials GROUP BY place, change"
+_LATE = """
+WITH accounts AS (
+    SELECT DISTINCT trial_id, account_id FROM changed_trials
+    UNION SELECT DISTINCT trial_id, old_account_id FROM changed_trials WHERE old_account_id IS NOT NULL
+),
+found AS (
+    SELECT c.trial_id, 'Stripe' AS source, coalesce(s.event_type, concat(s.object_type, ' object')) AS what,
+        CAST(s.record_id AS VARCHAR) AS record
+    FROM raw.stripe AS s
+    JOIN changed_trials AS c ON c.customer_id = coalesce(CASE WHEN s.object_type = 'customer' THEN s.object_id END,
+        json_extract_string(s.object, '$.customer.id'), json_extract_string(s.object, '$.customer'))
+    WHERE s.load_id > $load
+    UNION ALL
+    SELECT a.trial_id, 'event', '', CAST(e.event_id AS VARCHAR)
+    FROM raw.events AS e
+    JOIN raw.dim_account AS d ON d.account_key = e.account_key
+    JOIN accounts AS a ON a.account_id = d.account_id
+    WHERE e.load_id > $load
+    UNION ALL
+    SELECT a.trial_id, 'identity', i.kind, CAST(i.call_id AS VARCHAR)
+    FROM raw.identities AS i
+    JOIN raw.dim_account AS d ON d.account_key = i.account_key
+    JOIN accounts AS a ON a.account_id = d.account_id
+    WHERE i.load_id > $load
+)
+SELECT t.place, f.source, f.what, count(DISTINCT f.record)
+FROM touched_trials AS t JOIN found AS f ON f.trial_id = t.trial_id
+GROUP BY t.place, f.source, f.what
+UNION ALL
+SELECT r.place, 'event', '', count(*)
+FROM restated_numbers AS r
+JOIN raw.events AS e ON e.load_id > $load AND e.activity_date BETWEEN r.first - 28 AND r.last
+WHERE r.kind = 'activity' GROUP BY r.place
+ORDER BY ALL
+"""
+_LOADED = """
+SELECT 'Stripe', (SELECT count(*) FROM raw.stripe WHERE load_id > $load) UNION ALL
+SELECT 'event', (SELECT count(*) FROM raw.events WHERE load_id > $load) UNION ALL
+SELECT 'identity', (SELECT count(*) FROM raw.identities WHERE load_id > $load)
+"""
+_KINDS = {
+    "start_cohort": "start", "status": "start", "ever": "start", "started": "start", "by_start": "start",
+    "end_cohort": "end", "rolling_ended": "ended", "rolling_flow": "flow", "at_period_end": "running",
+    "dau_mau_28d": "activity",
+}  # fmt: skip
+"""What places a trial in a period, by definition."""
+
+
+def _facts(store: Engine, found: Sequence[Candidate], basis: Basis) -> _Facts:
+    """Compare the trials published before with those of now, and look for records that came since."""
+    facts = _Facts(defaultdict(list), defaultdict(dict), defaultdict(list), {})
+    if not found:
+        return facts
+    _compare_trials(store, basis.file)
+    places = {
+        "places": list(range(len(found))),
+        "kinds": [_KINDS.get(one.old.definition.partition("(")[0], _kind_of(one.old)) for one in found],
+        "starts": [one.old.period_start for one in found],
+        "ends": [one.old.period_end for one in found],
+    }
+    store.execute(
+        "CREATE OR REPLACE TEMP TABLE restated_numbers AS SELECT unnest($places) AS place, unnest($kinds) AS kind,"
+        " CAST(unnest($starts) AS DATE) AS first, CAST(unnest($ends) AS DATE) - 1 AS last", places,
+    )  # fmt: skip
+    store.execute(_TOUCHED)
+    for place, trial_id, account_id, change in store.rows(_FIRST_TRIALS, {"most": TRIALS_NAMED}):
+        facts.trials[place].append((trial_id, account_id, change))
+    for place, change, count in store.rows(_CHANGES):
+        facts.changes[place][change] = count
+    newest = store.rows("SELECT coalesce(max(load_id), 0) FROM raw.loads")[0][0]
+    if basis.last_load is not None and basis.last_load <= newest:
+        for place, source, what, count in store.rows(_LATE, {"load": basis.last_load}):
+            facts.late[place].append((source, what, count))
+        facts.loaded = dict(store.rows(_LOADED, {"load": basis.last_load}))
+    for table in ("changed_trials", "restated_numbers", "touched_trials"):
+        store.execute(f"DROP TABLE IF EXISTS temp.{table}")
+    return facts
+
+
+def _kind_of(number: Number) -> str:
+    return "start" if number.definition.startswith("from_start") or number.definition.startswith("from_end") else ""
+
+
+def _compare_trials(store: Engine, file: Path | None) -> None:
+    """Fill changed_trials; with none where the generation before is gone, or of another shape."""
+    store.execute(_NO_TRIALS)
+    if file is None:
+        return
+    try:
+        store.execute(f"ATTACH {exp.Literal.string(str(file)).sql('duckdb')} AS {_BEFORE} (READ_ONLY)")
+    except EngineError:
+        return
+    try:
+        store.execute(_CHANGED)
+    except EngineError:
+        store.execute(_NO_TRIALS)
+    finally:
+        store.execute(f"DETACH {_BEFORE}")

@@ -1,0 +1,388 @@
+"""What was published is never rewritten; numbers that change are listed with what was said before and why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from tests.book import Book, content, january, lead, on_trial, paid, unpaid
+from tests.crash import crash_at_every_step
+from tests.delivery.conftest import at
+from trialwise.delivery import past
+from trialwise.errors import InputError, NotFoundError
+from trialwise.history import History, Number
+from trialwise.restating import compare, is_restated
+
+APRIL = "2026-04-01"
+RATE = {"metric": "trial_conversion", "definition": "start_cohort", "by": "month"}
+STRIPE = (
+    "INSERT INTO raw.loads VALUES (1), (2); "
+    "INSERT INTO raw.stripe VALUES (1, 'customer.created', 'customer', 'cus_c', '{\"id\":\"cus_c\"}', 1),"
+    "(2, 'invoice.paid', 'invoice', 'in_1', '{\"customer\":\"cus_c\"}', 2),"
+    "(3, 'charge.succeeded', 'charge', 'ch_1', '{\"customer\":{\"id\":\"cus_c\"}}', 2),"
+    "(4, 'charge.succeeded', 'charge', 'ch_2', '{\"customer\":\"cus_d\"}', 2)"
+)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    return Book(tmp_path)
+
+
+def history(book: Book) -> History:
+    return past.history_of(book.workspace)
+
+
+def restated(book: Book, **where: Any) -> list[dict[str, Any]]:
+    """Restated numbers that have these values."""
+    return [row for row in history(book).restatements() if all(row[name] == value for name, value in where.items())]
+
+
+# ── restatements ─────────────────────────────────────────────────────────────
+
+
+def test_a_late_payment_restates_a_final_rate_once(book: Book) -> None:
+    """January: 2 of 4 converted, published as final on 1 April; then a payment of 25 January arrives: 3 of 4."""
+    book.publish(APRIL, [paid("a"), paid("b"), unpaid("c"), unpaid("d")])
+    assert history(book).restatements() == []
+    book.publish("2026-04-02", [paid("a"), paid("b"), paid("c", "2026-01-25"), unpaid("d")], raw=STRIPE)
+    [row] = restated(book, **RATE)
+    assert (row["period_start"], row["period_end"]) == (date(2026, 1, 1), date(2026, 2, 1))
+    assert (row["first"], row["old"], row["new"]) == (0.5, 0.5, 0.75)
+    assert (row["old_numerator"], row["old_denominator"]) == (2, 4)
+    assert (row["new_numerator"], row["new_denominator"]) == (3, 4)
+    assert row["was_final"]
+    assert (row["first_generation"], row["old_generation"], row["generation"]) == (1, 1, 2)
+    assert (row["old_as_of"], row["as_of"]) == (at(APRIL), at("2026-04-02"))
+    assert row["causes"] == ["late_facts"]
+    assert row["why"] == (
+        "late facts: 2 Stripe records (charge.succeeded, invoice.paid); 1 trial of it changed: expired -> converted 1x"
+    )
+    assert row["trials"] == ["stripe:c:1: expired -> converted"]
+    book.publish("2026-04-03", [paid("a"), paid("b"), paid("c", "2026-01-25"), unpaid("d")], raw=STRIPE)
+    assert len(restated(book, **RATE)) == 1
+
+
+def test_a_refund_restates_the_net_rate_alone(book: Book) -> None:
+    """Of two conversions one is refunded: gross stays 2 of 2, net falls to 1 of 2."""
+    book.publish(APRIL, [paid("a"), paid("b")])
+    book.publish("2026-04-02", [paid("a"), {**paid("b"), "is_refunded": True}])
+    assert restated(book, **RATE) == []
+    [row] = restated(book, **{**RATE, "definition": "start_cohort(net)"})
+    assert (row["old"], row["new"], row["trials"]) == (1.0, 0.5, ["stripe:b:1: refunded"])
+
+
+def test_what_is_pending_may_move_inside_its_bounds(book: Book) -> None:
+    """On 10 February two of four are undecided: 1 of 4, at most 3 of 4. Both outcomes are inside of that."""
+    undecided = [january("c", "pending"), january("d", "pending")]
+    book.publish("2026-02-10", [paid("a"), unpaid("b"), *undecided])
+    book.publish("2026-02-11", [paid("a"), unpaid("b"), paid("c", "2026-02-10 12:00"), undecided[1]])
+    book.publish("2026-03-01", [paid("a"), unpaid("b"), paid("c", "2026-02-10 12:00"), unpaid("d")])
+    assert restated(book, **RATE) == []
+    book.publish("2026-03-02", [paid("a"), unpaid("b"), unpaid("c"), unpaid("d")])
+    [row] = restated(book, **RATE)
+    assert (row["first"], row["old"], row["new"]) == (0.25, 0.5, 0.25)
+    assert row["first_as_of"] == at("2026-02-10")
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "is_final", "told"),
+    [(3, 10, False, False), (5, 10, False, False), (6, 10, False, True), (1, 10, False, True), (2, 11, False, True),
+     (3, 10, True, True)],
+    ids=["one of three pending", "all of them", "more than was pending", "fewer", "another denominator", "final"],
+)  # fmt: skip
+def test_the_bounds_of_two_of_ten_with_three_pending(
+    numerator: int, denominator: int, *, is_final: bool, told: bool
+) -> None:
+    old = _number(2, 10, pending=0 if is_final else 3, is_final=is_final)
+    assert is_restated(old, _number(numerator, denominator)) is told
+
+
+def test_ever_may_rise_for_it_promises_no_end() -> None:
+    old = replace(_number(2, 10, is_final=False), definition="ever")
+    assert not is_restated(old, replace(_number(9, 10, is_final=False), definition="ever"))
+    assert is_restated(old, replace(_number(1, 10, is_final=False), definition="ever"))
+
+
+def test_a_number_that_is_not_final_is_added_once_a_day() -> None:
+    old, day = _number(2, 10, pending=3, is_final=False), date(2026, 2, 10)
+    new = _number(3, 10, pending=2, is_final=False)
+    published = {old.key: (7, old, day)}
+    assert compare([new], published, {"trial_conversion"}, day).plain == ()
+    assert compare([new], published, {"trial_conversion"}, day + timedelta(days=1)).plain == (new,)
+    final = _number(3, 10, pending=0)
+    assert compare([final], published, {"trial_conversion"}, day).plain == (final,)
+
+
+def test_a_number_that_is_no_longer_there_is_restated_to_none() -> None:
+    old = _number(2, 10)
+    [found] = compare([], {old.key: (7, old, date(2026, 3, 1))}, {"trial_conversion"}, date(2026, 3, 2)).restated
+    assert (found.old_id, found.new.value, found.new.is_gone) == (7, None, True)
+    assert compare([], {old.key: (7, old, date(2026, 3, 1))}, {"new_trials"}, date(2026, 3, 2)).restated == ()
+
+
+def _number(numerator: int, denominator: int, *, pending: int = 0, is_final: bool = True) -> Number:
+    return Number(
+        "trial_conversion", "start_cohort", "month", date(2026, 1, 1), date(2026, 2, 1), None, None, "1", numerator,
+        denominator, pending, numerator / denominator, "rate", is_final,
+    )  # fmt: skip
+
+
+def test_a_setting_that_changes_a_final_number_is_named(tmp_path: Path) -> None:
+    book = Book(tmp_path, {"conversion": {"grace_days": 30}})
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    book.config = {"conversion": {"grace_days": 3}, "score": {"rules": []}}
+    late = {**paid("a"), "outcome": "converted_late", "deadline_at": at("2026-01-19 09:00")}
+    book.publish(APRIL, [late, unpaid("b")])
+    [row] = restated(book, **RATE)
+    assert (row["old"], row["new"], row["causes"]) == (0.5, 0.0, ["settings"])
+    assert row["why"] == (
+        "settings: conversion.grace_days 30 -> 3; 1 trial of it changed: converted -> converted_late 1x"
+    )
+
+
+def test_models_behind_a_number_are_named(book: Book) -> None:
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    changed = book.models["marts.trials"]
+    otherwise = changed.header.model_copy(update={"description": "Otherwise."})
+    book.models = {**book.models, "marts.trials": replace(changed, header=otherwise)}
+    book.publish("2026-04-02", [paid("a"), paid("b")])
+    [row] = restated(book, **RATE)
+    assert row["causes"] == ["definition"]
+    assert row["why"].startswith("models that changed: marts.trials; 1 trial of it changed")
+
+
+def test_a_merge_and_a_trial_that_is_gone_are_told_apart(book: Book) -> None:
+    book.publish(APRIL, [paid("a"), unpaid("b"), unpaid("c"), unpaid("d")])
+    merged = {**unpaid("d"), "outcome": "merged", "population": "merged"}
+    book.publish("2026-04-02", [paid("a"), unpaid("b"), merged])
+    [row] = restated(book, **RATE)
+    assert (row["old_denominator"], row["new_denominator"]) == (4, 2)
+    assert row["causes"] == ["merge", "removed"]
+    assert row["why"] == "1 trial merged into another; 1 trial gone"
+    assert row["trials"] == ["stripe:c:1: gone", "stripe:d:1: merged"]
+
+
+def test_late_events_restate_stickiness(book: Book) -> None:
+    """31 days of 2 of 10 people, then one more on one day: the mean of January rises."""
+    book.metrics = ("stickiness",)
+    days = [{"activity_date": date(2026, 1, 1) + timedelta(days=n), "active_users": 2, "active_users_28d": 10}
+            for n in range(31)]  # fmt: skip
+    book.publish(APRIL, [paid("a")], more={"marts.active_users": days})
+    more = [{**days[0], "active_users": 3}, *days[1:]]
+    late = (
+        "INSERT INTO raw.loads VALUES (2);"
+        "INSERT INTO raw.events VALUES (1, 1, '2026-01-01', 2), (2, 1, '2026-03-01', 2)"
+    )
+    book.publish("2026-04-02", [paid("a")], more={"marts.active_users": more}, raw=late)
+    [row] = restated(book, metric="stickiness", by="month")
+    assert row["period_start"] == date(2026, 1, 1)
+    assert row["new"] > row["old"]
+    assert row["why"] == "late facts: 1 event record"
+
+
+def test_a_moment_before_the_last_record_is_not_recorded(book: Book) -> None:
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    before = content(book.data)
+    book.publish("2026-03-01", [paid("a"), paid("b")])
+    assert content(book.data) == before
+
+
+def test_nothing_changed_leaves_every_byte(book: Book) -> None:
+    rows = [paid("a"), unpaid("b"), on_trial("z", 12.5)]
+    book.publish(APRIL, rows, leads=[lead(rows[2], 1)])
+    before = (book.data / "history.sqlite").read_bytes()
+    done = book.publish(APRIL, rows, leads=[lead(rows[2], 1)])
+    assert done.number == 2
+    assert (book.data / "history.sqlite").read_bytes() == before
+
+
+def test_generations_go_on_counting_where_the_published_ones_are_lost(book: Book) -> None:
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    book.publish(APRIL, [paid("a"), paid("b")])
+    for path in (book.data / "published").iterdir():
+        path.unlink()
+    assert book.publish("2026-04-02", [paid("a"), paid("b")]).number == 3
+    assert len(restated(book, **RATE)) == 1
+
+
+# ── lists and scores ─────────────────────────────────────────────────────────
+
+
+def test_a_day_keeps_what_its_list_showed_first(book: Book) -> None:
+    book.metrics = ()
+    x, y = on_trial("x", 50.0), on_trial("y", 40.0)
+    book.publish("2026-03-10 08:00", [x, y], leads=[lead(x, 1)])
+    book.publish("2026-03-10 12:00", [x, y], leads=[lead(y, 1)])  # x is not on it any more
+    book.publish("2026-03-11 08:00", [x, y], leads=[lead(y, 1), lead(x, 2)])
+    found = history(book)
+    tenth = found.lists(day=date(2026, 3, 10))
+    assert [(row["trial_id"], row["position"], row["score"], row["generation"]) for row in tenth] == [
+        ("stripe:x:1", 1, 50.0, 1),
+        ("stripe:y:1", 1, 40.0, 2),
+    ]
+    eleventh = found.lists()
+    assert [(row["day"], row["trial_id"], row["position"]) for row in eleventh] == [
+        (date(2026, 3, 11), "stripe:y:1", 1),
+        (date(2026, 3, 11), "stripe:x:1", 2),
+    ]
+    first = {row["trial_id"]: row["first_listed_at"] for row in tenth}
+    assert {row["trial_id"]: row["first_listed_at"] for row in eleventh} == first, "the first time stays the first"
+    assert found.lists(day=date(2026, 3, 10), name="hot_trials") == tenth
+
+
+def test_a_score_is_kept_whenever_another_one_was_published(book: Book) -> None:
+    book.metrics = ()
+    for day, score in (("2026-03-10", 50.0), ("2026-03-11", 50.0), ("2026-03-12", 47.5), ("2026-03-13", 50.0)):
+        book.publish(day, [on_trial("x", score)])
+    told = [(row["day"], row["score"], row["grade"], row["generation"]) for row in history(book).scores("stripe:x:1")]
+    assert told == [  # as of the begin of a day is the day before it
+        (date(2026, 3, 12), 50.0, "B1", 4),
+        (date(2026, 3, 11), 47.5, "B1", 3),
+        (date(2026, 3, 9), 50.0, "B1", 1),
+    ]
+
+
+def test_the_forgotten_are_in_no_byte_of_it(book: Book) -> None:
+    x, y = on_trial("secret-x", 50.0), on_trial("y", 40.0)
+    book.publish(APRIL, [x, y, paid("secret-a"), unpaid("b")], leads=[lead(x, 1), lead(y, 2)])
+    book.publish("2026-04-02", [x, y, unpaid("secret-a"), unpaid("b")], leads=[lead(x, 1), lead(y, 2)])
+
+    def bytes_with(word: bytes) -> int:
+        return sum(path.read_bytes().count(word) for path in book.data.glob("history.sqlite*"))
+
+    assert bytes_with(b"secret-") > 0
+    [before] = restated(book, **RATE)
+    assert History(book.data).forget(account_ids={"secret-x"}, trial_ids={"stripe:secret-a:1"}) == 2
+    assert bytes_with(b"secret-") == 0
+    [row] = restated(book, **RATE)
+    assert (before["trials"], row["trials"]) == (["stripe:secret-a:1: converted -> expired"], [])
+    assert (row["old"], row["new"]) == (0.5, 0.0)
+    assert [found["trial_id"] for found in history(book).lists()] == ["stripe:y:1"]
+
+
+# ── crashes ──────────────────────────────────────────────────────────────────
+
+
+def _rows(folder: Path) -> Book:
+    return Book(folder, metrics=("trial_outcomes",))
+
+
+def _first(folder: Path) -> None:
+    x = on_trial("x", 50.0)
+    _rows(folder).publish(APRIL, [paid("a"), paid("b"), unpaid("c"), x], leads=[lead(x, 1)])
+
+
+def act(folder: Path) -> None:
+    """A refresh that restates a number and lists another trial; each statement of SQLite is a step of its own."""
+    x, y = on_trial("x", 45.0), on_trial("y", 60.0)
+    open_file = sqlite3.connect
+
+    def traced(*arguments: Any, **named: Any) -> sqlite3.Connection:
+        connection = open_file(*arguments, **named)
+        connection.set_trace_callback(lambda _: os.truncate(folder / "trialwise.toml", 0))  # a step that does nothing
+        return connection
+
+    with patch.object(sqlite3, "connect", traced):
+        _rows(folder).publish(
+            "2026-04-02", [paid("a"), paid("b"), paid("c", "2026-01-25"), x, y], leads=[lead(y, 1), lead(x, 2)]
+        )
+
+
+def test_a_crash_between_publishing_and_record_neither_loses_nor_doubles(tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    _first(tmp_path / "first")
+
+    def prepare(folder: Path) -> None:
+        shutil.copytree(tmp_path / "first", folder, dirs_exist_ok=True)
+
+    prepare(tmp_path / "whole")
+    before = content(tmp_path / "whole" / "data")
+    act(tmp_path / "whole")
+    after = content(tmp_path / "whole" / "data")
+    assert len(after["restatements"]) > len(before["restatements"]) == 0
+    seen = set()
+    for folder in crash_at_every_step(tmp_path, prepare, act):
+        book = _rows(folder)
+        current = (book.data / "published" / "CURRENT").read_text()
+        is_new = current == "000002.duckdb\n"
+        # Whoever reads now sees a generation and its record, or neither.
+        assert len(history(book).restatements()) == (len(after["restatements"]) if is_new else 0)
+        seen.add((is_new, len(_open_records(book))))
+        act(folder)
+        found = content(book.data)
+        if is_new or current == "000001.duckdb\n":
+            assert _without_generation(found) == _without_generation(after)
+    assert seen == {(False, 0), (False, 1), (True, 1), (True, 0)}, "killed before, between and after"
+
+
+def _open_records(book: Book) -> list[Any]:
+    file = sqlite3.connect(book.data / "history.sqlite")
+    try:
+        return file.execute("SELECT record_id FROM records WHERE is_kept = 0").fetchall()
+    finally:
+        file.close()
+
+
+def _without_generation(found: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """A refresh repeated after a crash may have given its generation another number."""
+    return {name: sorted((tuple(2 if value == 3 else value for value in row) for row in rows), key=repr)
+            for name, rows in found.items()}  # fmt: skip
+
+
+# ── asking ───────────────────────────────────────────────────────────────────
+
+
+def test_asking_before_the_first_refresh_makes_no_file(book: Book) -> None:
+    found = history(book)
+    assert past.restatements(found).height == 0
+    assert past.lists(found).height == 0
+    with pytest.raises(NotFoundError, match="no score of a trial or account 'x' was published"):
+        past.scores(found, "x")
+    assert not found.path.exists()
+
+
+def test_names_that_are_not_there_are_told_with_the_nearest(book: Book) -> None:
+    x = on_trial("x", 50.0)
+    book.publish("2026-03-10", [x], leads=[lead(x, 1)])
+    found = history(book)
+    with pytest.raises(NotFoundError, match="no metric 'trial_conversoin'; did you mean 'trial_conversion'"):
+        past.restatements(found, metric="trial_conversoin")
+    with pytest.raises(NotFoundError, match="no list 'hot_trails'; did you mean 'hot_trials'"):
+        past.lists(found, name="hot_trails")
+    with pytest.raises(InputError, match="no record of 2026-03-01"):
+        past.lists(found, day=date(2026, 3, 1))
+
+
+def test_since_and_metric_choose(book: Book) -> None:
+    book.metrics = ("trial_conversion", "trial_outcomes")
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    book.publish("2026-04-02", [paid("a"), paid("b")])
+    found = history(book)
+    published: datetime = found.restatements()[0]["published_at"]
+    assert past.restatements(found, since=published.date() + timedelta(days=1)).height == 0
+    every = past.restatements(found, since=published.date())
+    one = past.restatements(found, metric="trial_conversion")
+    assert 0 < one.height < every.height
+    assert set(one["metric"]) == {"trial_conversion"}
+
+
+def test_metrics_are_marked_where_they_were_restated(book: Book, tmp_path: Path) -> None:
+    from trialwise.delivery.generation import open_generation
+
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    book.publish("2026-04-02", [paid("a"), paid("b")])
+    results = open_generation(book.data / "published")
+    frame = results.metrics("trial_conversion", definition="start_cohort", by="month")
+    marked = past.marked(frame, "month", history(book))
+    assert dict(zip(marked["period_start"], marked["restated"], strict=True))[date(2026, 1, 1)] == 1
+    assert marked["restated"].sum() == 1
+    results.close()
