@@ -97,11 +97,12 @@ def _models() -> dict[str, Model]:
 
 @dataclass
 class Book:
-    """The workspace at `folder`; each `publish` is a refresh with what it gives, that knows these metrics alone."""
+    """The workspace at `folder`; each `publish` is a refresh that knows these metrics and periods alone."""
 
     folder: Path
     config: Mapping[str, Any] = field(default_factory=dict)
     metrics: Sequence[str] = ("trial_conversion",)
+    units: Sequence[str] = shown.UNITS
     models: Mapping[str, Model] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -137,6 +138,7 @@ class Book:
         clock = Clock(moment, known_at or moment, "UTC")
         try:
             with (
+                patch.object(shown, "UNITS", self.units),
                 patch.object(shown, "names", lambda _: list(self.metrics)),
                 patch.object(chronicle, "metric_names", lambda _: list(self.metrics)),
             ):

@@ -273,12 +273,12 @@ def test_the_forgotten_are_in_no_byte_of_it(book: Book) -> None:
 
 
 def _rows(folder: Path) -> Book:
-    return Book(folder, metrics=("trial_outcomes",))
+    return Book(folder, metrics=("new_trials",), units=("month",))
 
 
 def _first(folder: Path) -> None:
     x = on_trial("x", 50.0)
-    _rows(folder).publish(APRIL, [paid("a"), paid("b"), unpaid("c"), x], leads=[lead(x, 1)])
+    _rows(folder).publish(APRIL, [paid("a"), paid("b"), x], leads=[lead(x, 1)])
 
 
 def act(folder: Path) -> None:
@@ -297,7 +297,8 @@ def act(folder: Path) -> None:
         )
 
 
-def test_a_crash_between_publishing_and_record_neither_loses_nor_doubles(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
+def test_a_crash_between_publishing_and_record_neither_loses_nor_doubles(tmp_path: Path, every: int) -> None:
     (tmp_path / "first").mkdir()
     _first(tmp_path / "first")
 
@@ -310,7 +311,7 @@ def test_a_crash_between_publishing_and_record_neither_loses_nor_doubles(tmp_pat
     after = content(tmp_path / "whole" / "data")
     assert len(after["restatements"]) > len(before["restatements"]) == 0
     seen = set()
-    for folder in crash_at_every_step(tmp_path, prepare, act):
+    for folder in crash_at_every_step(tmp_path, prepare, act, every=every):
         book = _rows(folder)
         current = (book.data / "published" / "CURRENT").read_text()
         is_new = current == "000002.duckdb\n"
@@ -321,7 +322,8 @@ def test_a_crash_between_publishing_and_record_neither_loses_nor_doubles(tmp_pat
         found = content(book.data)
         if is_new or current == "000001.duckdb\n":
             assert _without_generation(found) == _without_generation(after)
-    assert seen == {(False, 0), (False, 1), (True, 1), (True, 0)}, "killed before, between and after"
+    if every == 1:
+        assert seen == {(False, 0), (False, 1), (True, 1), (True, 0)}, "killed before, between and after"
 
 
 def _open_records(book: Book) -> list[Any]:

@@ -13,6 +13,8 @@ from trialwise.clock import utc_now
 from trialwise.config import Config
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import DiskFull, StoreError
+from trialwise.history import NAME as HISTORY
+from trialwise.history import History
 from trialwise.landing.adopt import left_out
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
@@ -110,6 +112,7 @@ def diagnose(
         *_store(data, recovered),
         *_backups(config, backed_up),
         *_unnamed(data),
+        *_history(data),
         *_disk(data),
     ]
     rank = {"warning": 0, "note": 1, "ok": 2}
@@ -319,6 +322,18 @@ def _backups(config: Config, backed_up: Sequence[datetime]) -> Iterator[Finding]
         yield Finding("warning", "backup", found, f"trialwise backup{by_itself}")
     else:
         yield Finding("ok", "backup", found)
+
+
+def _history(data: Path) -> Iterator[Finding]:
+    """A damaged history costs no results, and nothing but a backup has what it said."""
+    damaged = History(data).set_aside()
+    if damaged:
+        yield Finding(
+            "warning",
+            "history",
+            f"it was damaged and is begun anew; the damaged one is {damaged[-1].name}",
+            f"With nothing else running, put {HISTORY} of a backup in its place and delete {damaged[-1].name}.",
+        )
 
 
 def _unnamed(data: Path) -> Iterator[Finding]:

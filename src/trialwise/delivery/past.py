@@ -44,6 +44,8 @@ def marked(frame: pl.DataFrame, by: str, history: History) -> pl.DataFrame:
     """Rows of a metric with the column `restated`: how often each number was, since it was first published."""
     import polars as pl
 
+    if not {name for name in _KEY if name != "by"} <= set(frame.columns):  # a metric of the user's own may have others
+        return frame.with_columns(restated=pl.lit(0, pl.Int64))
     counts: dict[tuple[Any, ...], int] = {}
     for row in history.restatements():
         key = tuple(row[name] for name in _KEY)
