@@ -151,12 +151,7 @@ def publish(
 
 
 def missed(workspace: Workspace, clock: Clock) -> list[date]:
-    """Days since the first record that have none, the clock's own left out, the oldest first.
-
-    None at all where the clock is fixed in trialwise.toml: then days pass only as somebody sets it.
-    """
-    if workspace.config.clock.as_of is not None or workspace.config.clock.known_at is not None:
-        return []
+    """Days since the first record that have none, the clock's own left out, the oldest first."""
     days = History(workspace.data).days()
     if not days:
         return []
