@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -121,12 +121,19 @@ _TAKE_AWAY = (
     "DELETE FROM scores WHERE record_id = ?",
     "DELETE FROM records WHERE record_id = ?",
 )
-_FORGET = (
+_FORGET_TRIAL = (
     "DELETE FROM restated_trials WHERE trial_no = ?",
     "DELETE FROM listed WHERE trial_no = ?",
     "DELETE FROM first_listed WHERE trial_no = ?",
     "DELETE FROM scores WHERE trial_no = ?",
     "DELETE FROM trials WHERE trial_no = ?",
+)
+
+
+_FORGET_SPLIT = (
+    "DELETE FROM restated_trials WHERE number_id IN (SELECT number_id FROM numbers WHERE split_value = ?)",
+    "DELETE FROM restatements WHERE number_id IN (SELECT number_id FROM numbers WHERE split_value = ?)",
+    "DELETE FROM numbers WHERE split_value = ?",
 )
 
 
@@ -419,28 +426,33 @@ class History:
 
         return self._file.work(look, "BEGIN") if self.is_there else []
 
-    def forget(self, *, account_ids: Collection[str] = (), trial_ids: Collection[str] = ()) -> int:
-        """Take everything away that names these accounts or trials, from the file's bytes too; how many trials.
+    def forget(self, is_theirs: Callable[[str], bool]) -> int:
+        """Take away all that names somebody, from the bytes of the file too; how many trials and numbers that were.
 
-        Numbers stay: they name nobody.
+        is_theirs: whether a text (the id of an account or trial, what a number is split by) names them. Other numbers
+        stay: they name nobody.
         """
         if not self.is_there:
             return 0
 
         def erase(file: sqlite3.Connection) -> int:
             file.execute("PRAGMA secure_delete = ON")
-            gone = [
+            trials = [
                 number
                 for number, trial_id, account_id in file.execute("SELECT trial_no, trial_id, account_id FROM trials")
-                if trial_id in trial_ids or account_id in account_ids
+                if is_theirs(trial_id) or is_theirs(account_id)
             ]
-            for number in gone:
-                for statement in _FORGET:
-                    file.execute(statement, (number,))
-            return len(gone)
+            for statement in _FORGET_TRIAL:
+                file.executemany(statement, [(number,) for number in trials])
+            split = file.execute("SELECT DISTINCT split_value FROM numbers WHERE split_value IS NOT NULL").fetchall()
+            values = [(value,) for (value,) in split if is_theirs(value)]
+            for statement in _FORGET_SPLIT:
+                file.executemany(statement, values)
+            return len(trials) + len(values)
 
         erased = self._file.work(erase)
-        self._file.compact()
+        if erased:
+            self._file.compact()
         return erased
 
 

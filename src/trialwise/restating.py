@@ -298,7 +298,7 @@ JOIN changed_trials AS c ON CASE r.kind
 _FIRST_TRIALS = """
 SELECT place, trial_id, account_id, change
 FROM (SELECT t.*, row_number() OVER (PARTITION BY place ORDER BY change = 'other facts', trial_id) AS n
-    FROM touched_trials AS t)
+    FROM touched_trials AS t WHERE t.change <> 'gone')  -- whoever was forgotten is not to be named again
 WHERE n <= $most ORDER BY place, n
 """
 _CHANGES = "SELECT place, change, count(*) FROM touched_trials GROUP BY place, change"
