@@ -11,31 +11,31 @@ determines: {trial_id: account_key}
 */
 WITH entries AS (
   SELECT
-    t.trial_id, t.account_key, t.n_days, a.attribute, a.value,
+    t.trial_id, t.account_key, t.days_kept, a.attribute, a.value,
     greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
     row_number() OVER (PARTITION BY t.trial_id, t.account_key, a.attribute ORDER BY a.occurred_at, a.known_at, a.value) AS said
-  FROM intermediate.trials AS t
+  FROM intermediate.trial_dates AS t
   INNER JOIN intermediate.account_attributes AS a ON a.account_key = t.account_key
   INNER JOIN config.calendar AS d ON d.day = a.known_date
-  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.n_days
+  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.days_kept
 ),
 
 daily AS (
-  SELECT e.trial_id, e.account_key, e.n_days, e.attribute, e.k, max(e.said) AS said
+  SELECT e.trial_id, e.account_key, e.days_kept, e.attribute, e.k, max(e.said) AS said
   FROM entries AS e
-  GROUP BY e.trial_id, e.account_key, e.n_days, e.attribute, e.k
+  GROUP BY e.trial_id, e.account_key, e.days_kept, e.attribute, e.k
 ),
 
 running AS (
   SELECT
-    d.trial_id, d.account_key, d.n_days, d.attribute, d.k, d.said,
+    d.trial_id, d.account_key, d.days_kept, d.attribute, d.k, d.said,
     max(d.said) OVER (PARTITION BY d.trial_id, d.account_key, d.attribute ORDER BY d.k ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS best
   FROM daily AS d
 ),
 
 winners AS (
   SELECT
-    r.trial_id, r.account_key, r.n_days, r.attribute, r.k, e.value,
+    r.trial_id, r.account_key, r.days_kept, r.attribute, r.k, e.value,
     lead(r.k) OVER (PARTITION BY r.trial_id, r.account_key, r.attribute ORDER BY r.k) AS next_k
   FROM running AS r
   INNER JOIN entries AS e
@@ -44,15 +44,15 @@ winners AS (
 ),
 
 starts AS (
-  SELECT w.trial_id, w.account_key, w.n_days, w.k
+  SELECT w.trial_id, w.account_key, w.days_kept, w.k
   FROM winners AS w
-  GROUP BY w.trial_id, w.account_key, w.n_days, w.k
+  GROUP BY w.trial_id, w.account_key, w.days_kept, w.k
 ),
 
 spans AS (
   SELECT
     s.trial_id, s.account_key, s.k AS k_from,
-    coalesce(lead(s.k) OVER (PARTITION BY s.trial_id, s.account_key ORDER BY s.k) - 1, s.n_days) AS k_to
+    coalesce(lead(s.k) OVER (PARTITION BY s.trial_id, s.account_key ORDER BY s.k) - 1, s.days_kept) AS k_to
   FROM starts AS s
 ),
 

@@ -3,8 +3,7 @@ description: Trial facts as known by trial day, with the day from which the canc
 grain: one row per trial and first trial day on which the facts hold
 key: [trial_id, k_from]
 not_null: [account_key, k_to]
-incremental: [account_key]
-determines: {trial_id: account_key}
+incremental: [trial_id]
 materialized: view
 */
 WITH steps AS (

@@ -8,24 +8,24 @@ determines: {trial_id: account_key}
 */
 WITH news AS (
   SELECT
-    t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
+    t.trial_id, t.account_key, t.days_kept, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.sent ELSE 0 END) AS INTEGER) AS sent,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.delivered ELSE 0 END) AS INTEGER) AS delivered,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.opened ELSE 0 END) AS INTEGER) AS opened,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.clicked ELSE 0 END) AS INTEGER) AS clicked,
     CAST(sum(CASE WHEN e.activity_date >= t.start_date THEN e.replied ELSE 0 END) AS INTEGER) AS replied,
     CAST(sum(e.unsubscribed) AS INTEGER) AS unsubscribed
-  FROM intermediate.trials AS t
+  FROM intermediate.trial_dates AS t
   INNER JOIN intermediate.email_days AS e ON e.account_key = t.account_key
   INNER JOIN config.calendar AS d ON d.day = e.known_date
-  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.n_days AND (e.activity_date >= t.start_date OR e.unsubscribed > 0)
-  GROUP BY t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1
+  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.days_kept AND (e.activity_date >= t.start_date OR e.unsubscribed > 0)
+  GROUP BY t.trial_id, t.account_key, t.days_kept, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1
 ),
 
 running AS (
   SELECT
     n.trial_id, n.account_key, n.k AS k_from,
-    coalesce(lead(n.k) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k) - 1, n.n_days) AS k_to,
+    coalesce(lead(n.k) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k) - 1, n.days_kept) AS k_to,
     CAST(sum(n.sent) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS INTEGER) AS sent,
     CAST(sum(n.delivered) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS INTEGER) AS delivered,
     CAST(sum(n.opened) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS INTEGER) AS opened,

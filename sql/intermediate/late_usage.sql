@@ -23,9 +23,9 @@ active AS (
 ),
 
 late_active AS (
-  SELECT a.trial_id, a.account_key, a.trial_day, a.known_day, t.n_days, CASE WHEN c.is_business_day THEN c.business_no ELSE 0 END AS business_no
+  SELECT a.trial_id, a.account_key, a.trial_day, a.known_day, t.days_kept, CASE WHEN c.is_business_day THEN c.business_no ELSE 0 END AS business_no
   FROM active AS a
-  JOIN intermediate.trials AS t ON t.trial_id = a.trial_id AND t.account_key = a.account_key
+  JOIN intermediate.trial_dates AS t ON t.trial_id = a.trial_id AND t.account_key = a.account_key
   JOIN intermediate.usage_calendar AS c ON c.day_no = t.start_no + a.trial_day - 1
   WHERE a.known_day > a.trial_day
 ),
@@ -84,7 +84,7 @@ parts AS (
     CASE WHEN n.n < l.known_day THEN l.business_no ELSE 0 END,
     0
   FROM late_active AS l
-  JOIN config.numbers AS n ON n.n BETWEEN l.trial_day AND greatest(l.known_day, l.trial_day + 27) AND n.n <= l.n_days
+  JOIN config.numbers AS n ON n.n BETWEEN l.trial_day AND greatest(l.known_day, l.trial_day + 27) AND n.n <= l.days_kept
   UNION ALL
   SELECT trial_id, account_key, known_day, 0, 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, run
   FROM bridges

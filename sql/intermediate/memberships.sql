@@ -4,8 +4,7 @@ grain: one row per trial, segment and entry
 key: [trial_id, segment, entered_on]
 not_null: [account_key]
 accepted: {closed_reason: [aged_out]}
-incremental: [account_key]
-determines: {trial_id: account_key}
+incremental: [trial_id]
 checks:
   - name: a_stay_lasts_a_day
     level: fail
@@ -41,7 +40,7 @@ SELECT
   CAST(coalesce(s.left_on, a.day) AS DATE) AS left_on, -- first day no longer in it, NULL while the stay goes on
   CAST(CASE WHEN s.left_on IS NULL AND a.day IS NOT NULL THEN 'aged_out' END AS VARCHAR) AS closed_reason -- aged_out when the trial reached its horizon inside the segment
 FROM stays AS s
-JOIN intermediate.trials AS t ON t.trial_id = s.trial_id AND t.account_key = s.account_key
+JOIN intermediate.trial_dates AS t ON t.trial_id = s.trial_id
 CROSS JOIN config.clock AS c
 LEFT JOIN config.calendar AS a ON a.day_no = t.last_no + 1 AND t.last_no < c.as_of_no
 WHERE s.is_entry

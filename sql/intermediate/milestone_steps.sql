@@ -8,19 +8,19 @@ determines: {trial_id: account_key}
 */
 WITH news AS (
   SELECT
-    t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
+    t.trial_id, t.account_key, t.days_kept, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS k,
     min(CASE WHEN m.milestone = 'each_milestone' THEN m.activity_date END) AS each_milestone_on
-  FROM intermediate.trials AS t
+  FROM intermediate.trial_dates AS t
   INNER JOIN intermediate.milestone_days AS m ON m.account_key = t.account_key
   INNER JOIN config.calendar AS d ON d.day = m.known_date
-  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.n_days
-  GROUP BY t.trial_id, t.account_key, t.n_days, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1
+  WHERE greatest(d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 <= t.days_kept
+  GROUP BY t.trial_id, t.account_key, t.days_kept, greatest(t.start_no, d.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1
 ),
 
 running AS (
   SELECT
     n.trial_id, n.account_key, n.k AS k_from,
-    coalesce(lead(n.k) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k) - 1, n.n_days) AS k_to,
+    coalesce(lead(n.k) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k) - 1, n.days_kept) AS k_to,
     min(n.each_milestone_on) OVER (PARTITION BY n.trial_id, n.account_key ORDER BY n.k ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS each_milestone_on
   FROM news AS n
 )

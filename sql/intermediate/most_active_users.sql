@@ -15,14 +15,14 @@ totals AS (
   SELECT
     t.trial_id,
     t.account_key,
-    t.n_days,
+    t.days_kept,
     x.place,
     greatest(b.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS known_day,
     CAST(sum(u.value_events) OVER (
       PARTITION BY t.trial_id, x.place ORDER BY greatest(b.day_no, coalesce(t.account_known_no, t.start_no))
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS BIGINT) AS total
-  FROM intermediate.trials AS t
+  FROM intermediate.trial_dates AS t
   JOIN intermediate.user_days AS u ON u.account_key = t.account_key AND u.activity_date >= t.start_date
   JOIN config.calendar AS b ON b.day = u.known_date
   JOIN people AS x ON x.user_key = u.user_key
@@ -31,22 +31,22 @@ totals AS (
 
 -- totals only grow, so the greatest total up to a day is the leader's; the low part breaks ties towards the least user_id
 days AS (
-  SELECT trial_id, account_key, n_days, known_day, max(total * 4294967296 + 4294967295 - place) AS best
+  SELECT trial_id, account_key, days_kept, known_day, max(total * 4294967296 + 4294967295 - place) AS best
   FROM totals
-  WHERE known_day <= n_days
-  GROUP BY trial_id, account_key, n_days, known_day
+  WHERE known_day <= days_kept
+  GROUP BY trial_id, account_key, days_kept, known_day
 ),
 
 leads AS (
   SELECT
-    trial_id, account_key, n_days, known_day,
+    trial_id, account_key, days_kept, known_day,
     4294967295 - max(best) OVER (PARTITION BY trial_id ORDER BY known_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) % 4294967296 AS place
   FROM days
 ),
 
 changes AS (
   SELECT
-    trial_id, account_key, n_days, known_day, place,
+    trial_id, account_key, days_kept, known_day, place,
     lag(place) OVER (PARTITION BY trial_id ORDER BY known_day) AS place_before
   FROM leads
 )
@@ -55,7 +55,7 @@ SELECT
   CAST(c.trial_id AS VARCHAR) AS trial_id, -- trial
   CAST(c.account_key AS INTEGER) AS account_key, -- canonical account
   CAST(c.known_day AS INTEGER) AS k_from, -- first trial day on which the user leads
-  CAST(coalesce(lead(c.known_day) OVER (PARTITION BY c.trial_id ORDER BY c.known_day) - 1, c.n_days) AS INTEGER) AS k_to, -- last one
+  CAST(coalesce(lead(c.known_day) OVER (PARTITION BY c.trial_id ORDER BY c.known_day) - 1, c.days_kept) AS INTEGER) AS k_to, -- last one
   CAST(x.user_id AS VARCHAR) AS user_id -- the user, the least id among equals
 FROM changes AS c
 JOIN people AS x ON x.place = c.place

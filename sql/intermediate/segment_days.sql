@@ -3,8 +3,7 @@ description: Which segments a trial was in at the end of every day
 grain: one row per trial and day
 key: [trial_id, trial_day]
 not_null: [account_key, activity_date, members]
-incremental: [account_key]
-determines: {trial_id: account_key}
+incremental: [trial_id]
 */
 -- The latest day with enter or exit wins, exit wins a tie, NULL is neither: days count double, the odd ones entered.
 WITH states AS (

@@ -13,10 +13,10 @@ WITH stretches AS (
     t.trial_id,
     t.account_key,
     u.user_key,
-    t.n_days,
+    t.days_kept,
     greatest(b.day_no, coalesce(t.account_known_no, t.start_no), a.day_no) - t.start_no + 1 AS first_day,
     a.day_no - t.start_no + 7 AS last_day
-  FROM intermediate.trials AS t
+  FROM intermediate.trial_dates AS t
   JOIN intermediate.user_days AS u ON u.account_key = t.account_key AND u.activity_date >= t.start_date
   JOIN config.calendar AS a ON a.day = u.activity_date
   JOIN config.calendar AS b ON b.day = u.known_date
@@ -27,24 +27,24 @@ uncovered AS (
   SELECT
     trial_id,
     account_key,
-    n_days,
+    days_kept,
     last_day,
     greatest(first_day, coalesce(max(last_day) OVER (
       PARTITION BY trial_id, account_key, user_key ORDER BY first_day, last_day
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), 0) + 1) AS first_day
   FROM stretches
-  WHERE first_day <= last_day AND first_day <= n_days
+  WHERE first_day <= last_day AND first_day <= days_kept
 ),
 
 changes AS (
   SELECT trial_id, account_key, first_day AS trial_day, 1 AS change
   FROM uncovered
-  WHERE first_day <= last_day AND first_day <= n_days
+  WHERE first_day <= last_day AND first_day <= days_kept
   UNION ALL
   SELECT trial_id, account_key, last_day + 1 AS trial_day, -1 AS change
   FROM uncovered
-  WHERE first_day <= last_day AND last_day + 1 <= n_days
+  WHERE first_day <= last_day AND last_day + 1 <= days_kept
 )
 
 SELECT

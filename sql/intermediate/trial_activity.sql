@@ -11,13 +11,13 @@ WITH placed AS (
   SELECT
     t.trial_id,
     t.account_key,
-    t.n_days,
+    t.days_kept,
     a.day_no - t.start_no + 1 AS trial_day,
     greatest(b.day_no, coalesce(t.account_known_no, t.start_no), a.day_no) - t.start_no + 1 AS known_day,
     u.value_events,
     u.capped_events,
     u.feature_mask
-  FROM intermediate.trials AS t
+  FROM intermediate.trial_dates AS t
   JOIN intermediate.user_days AS u ON u.account_key = t.account_key AND u.activity_date >= t.start_date
   JOIN config.calendar AS a ON a.day = u.activity_date
   JOIN config.calendar AS b ON b.day = u.known_date
@@ -33,5 +33,5 @@ SELECT
   CAST(sum(p.capped_events) AS INTEGER) AS capped_events, -- value events under the cap per user and day
   CAST(bit_or(p.feature_mask) AS BIGINT) AS feature_mask -- union of the features used
 FROM placed AS p
-WHERE p.known_day <= p.n_days
+WHERE p.known_day <= p.days_kept
 GROUP BY p.trial_id, p.account_key, p.trial_day, p.known_day

@@ -4,8 +4,7 @@ grain: one row per trial and day from its start to its horizon
 key: [trial_id, trial_day]
 not_null: [account_key, account_id, activity_date, is_complete, rule_score_hundredths]
 accepted: {lifecycle: [new, returning, resurrecting, dormant], usage_band: [none, light, moderate, heavy], fit_grade: [A, B, C], engagement_grade: ["1", "2", "3"]}
-incremental: [account_key]
-determines: {trial_id: account_key}
+incremental: [trial_id, trial_day]
 checks:
   - name: score_parts_add_up
     level: fail
@@ -14,7 +13,7 @@ checks:
 WITH features AS (
   SELECT
     u.*,
-    t.account_id,
+    o.account_id,
     t.start_no + u.trial_day - 1 AS day_no,
     t.start_no,
     s.kind, s.card_type, s.plan, s.is_first_trial, s.is_add_on, s.card_on_file, s.ends_no,
@@ -51,13 +50,14 @@ WITH features AS (
       WHEN u.value_events_total > g.p05 THEN 5 WHEN g.p05 IS NOT NULL THEN 0
     END AS percentile
   FROM intermediate.trial_usage_days AS u
-  JOIN intermediate.trials AS t ON t.trial_id = u.trial_id AND t.account_key = u.account_key
+  JOIN intermediate.trial_dates AS t ON t.trial_id = u.trial_id
+  JOIN staging.accounts AS o ON o.account_key = u.account_key
   CROSS JOIN config.parameters AS p
-  LEFT JOIN intermediate.cancel_steps AS s ON s.trial_id = u.trial_id AND s.account_key = u.account_key AND u.trial_day BETWEEN s.k_from AND s.k_to
-  LEFT JOIN intermediate.milestone_steps AS m ON m.trial_id = u.trial_id AND m.account_key = u.account_key AND u.trial_day BETWEEN m.k_from AND m.k_to
-  LEFT JOIN intermediate.attribute_steps AS a ON a.trial_id = u.trial_id AND a.account_key = u.account_key AND u.trial_day BETWEEN a.k_from AND a.k_to
-  LEFT JOIN intermediate.email_steps AS e ON e.trial_id = u.trial_id AND e.account_key = u.account_key AND u.trial_day BETWEEN e.k_from AND e.k_to
-  LEFT JOIN intermediate.most_active_users AS b ON b.trial_id = u.trial_id AND b.account_key = u.account_key AND u.trial_day BETWEEN b.k_from AND b.k_to
+  LEFT JOIN intermediate.cancel_steps AS s ON s.trial_id = u.trial_id AND u.trial_day BETWEEN s.k_from AND s.k_to
+  LEFT JOIN intermediate.milestone_steps AS m ON m.trial_id = u.trial_id AND u.trial_day BETWEEN m.k_from AND m.k_to
+  LEFT JOIN intermediate.attribute_steps AS a ON a.trial_id = u.trial_id AND u.trial_day BETWEEN a.k_from AND a.k_to
+  LEFT JOIN intermediate.email_steps AS e ON e.trial_id = u.trial_id AND u.trial_day BETWEEN e.k_from AND e.k_to
+  LEFT JOIN intermediate.most_active_users AS b ON b.trial_id = u.trial_id AND u.trial_day BETWEEN b.k_from AND b.k_to
   LEFT JOIN intermediate.account_standing AS x ON x.account_key = u.account_key AND u.activity_date BETWEEN x.known_from AND x.known_to AND t.start_no + u.trial_day > coalesce(t.account_known_no, t.start_no)
   -- the grid of the last completed day: today's use is not over and cannot be compared
   LEFT JOIN intermediate.usage_calendar AS c ON c.day_no = t.start_no + u.days_available - 1

@@ -4,6 +4,7 @@ grain: one row per trial and first trial day of a stretch
 key: [trial_id, k_from]
 not_null: [trial_id, account_key, k_from, k_to, kind]
 accepted: {card_type: [card_required, cardless, unknown], kind: [trial, freemium]}
+incremental: [trial_id]
 checks:
   - name: stretches_run_forward
     level: fail
@@ -25,7 +26,7 @@ per_day AS (
 ),
 spine AS (  -- day 1 always has a row
   SELECT t.trial_id, 1 AS k, 0 AS version_no, 0 AS trialing_no, 0 AS cards, 0 AS card_seen, 0 AS at_start, 0 AS ended, 0 AS repeated, 0 AS add_on, 0 AS told_at_start
-  FROM intermediate.trials AS t
+  FROM intermediate.trial_dates AS t
   LEFT JOIN per_day AS d ON d.trial_id = t.trial_id AND d.k = 1
   WHERE d.trial_id IS NULL
   UNION ALL
@@ -44,7 +45,7 @@ so_far AS (
   FROM spine
 ),
 told AS (  -- the latest version known, and the latest trialing one: what the trial looked like then
-  SELECT s.*, t.account_key, t.source, t.kind, t.history, t.n_days, b.plan AS announced_plan, v.plan_id, v.status, v.is_trialing, v.canceled_at, v.ended_at,
+  SELECT s.*, d.account_key, d.days_kept, t.source, t.kind, t.history, t.plan AS announced_plan, v.plan_id, v.status, v.is_trialing, v.canceled_at, v.ended_at,
     CASE
       WHEN t.kind = 'freemium' THEN NULL
       WHEN t.source = 'event' AND s.version_no > 0 THEN CASE WHEN s.ended = 1 THEN t.ends_at ELSE t.original_ends_at END
@@ -53,8 +54,8 @@ told AS (  -- the latest version known, and the latest trialing one: what the tr
     END AS ends_at,
     coalesce(l.cancel_at_period_end, false) OR coalesce(l.cancel_at <= l.trial_end_at, false) OR l.canceled_at IS NOT NULL AS asks
   FROM so_far AS s
-  INNER JOIN intermediate.trials AS t ON t.trial_id = s.trial_id
-  INNER JOIN intermediate.trial_bases AS b ON b.trial_id = s.trial_id
+  INNER JOIN intermediate.trial_dates AS d ON d.trial_id = s.trial_id
+  INNER JOIN intermediate.trial_bases AS t ON t.trial_id = s.trial_id
   LEFT JOIN intermediate.subscription_versions AS v ON v.subscription_id = t.subscription_id AND v.version_no = s.version_no
   LEFT JOIN intermediate.subscription_versions AS l ON l.subscription_id = t.subscription_id AND l.version_no = s.trialing_no
 )
@@ -62,7 +63,7 @@ SELECT
   CAST(o.trial_id AS VARCHAR) AS trial_id, -- trial
   CAST(o.account_key AS INTEGER) AS account_key, -- account, merges followed
   CAST(o.k AS INTEGER) AS k_from, -- first trial day of the stretch
-  CAST(coalesce(o.next_k - 1, o.n_days) AS INTEGER) AS k_to, -- last one
+  CAST(coalesce(o.next_k - 1, o.days_kept) AS INTEGER) AS k_to, -- last one
   CAST(e.day_no AS INTEGER) AS ends_no, -- day of the end as known then; NULL for freemium and before the trial was known
   CAST(CASE
     WHEN o.version_no = 0 THEN NULL

@@ -4,45 +4,21 @@ grain: one row per trial and day from its start
 key: [trial_id, trial_day]
 not_null: [account_key, activity_date, is_complete, current_streak_days]
 accepted: {lifecycle: [new, returning, resurrecting, dormant], usage_band: [none, light, moderate, heavy], peak_usage_band: [none, light, moderate, heavy]}
-incremental: [account_key]
-determines: {trial_id: account_key}
+incremental: [trial_id, trial_day]
 materialized: view
 */
-WITH days AS (
+WITH measured AS (
   SELECT
-    w.trial_id, w.account_key, w.trial_day, w.activity_date, w.is_complete, w.active_today, w.trial_day AS days_available,
+    w.trial_id, w.account_key, w.trial_day, w.activity_date, w.is_complete, w.active_today, w.days_available,
     w.active_days_3d, w.active_days_6d, w.active_days_7d, w.active_days_14d, w.active_days_28d,
     w.value_events_7d, w.capped_events_7d, w.value_events_total, w.active_users_7d, w.features_used,
     nullif(w.last_active_day, 0) AS last_active_day, w.first_active_day,
     w.current_streak_days, w.longest_streak_days, w.business_streak_days,
-    w.intensity_frequency, w.intensity_depth, w.intensity_breadth, w.peak_intensity_hundredths
+    w.intensity_frequency, w.intensity_depth, w.intensity_breadth, w.peak_intensity_hundredths,
+    w.intensity_frequency + w.intensity_depth + w.intensity_breadth AS intensity,
+    w.active_days_14d - w.active_days_7d AS previous_7d,
+    w.active_days_6d - w.active_days_3d AS previous_3d
   FROM intermediate.usage_windows AS w
-  WHERE w.is_complete
-  UNION ALL
-  -- today is not over: it repeats yesterday and adds its own activity to the streaks alone
-  SELECT
-    w.trial_id, w.account_key, w.trial_day, w.activity_date, w.is_complete, w.active_today, w.trial_day - 1,
-    coalesce(p.active_days_3d, 0), coalesce(p.active_days_6d, 0), coalesce(p.active_days_7d, 0), coalesce(p.active_days_14d, 0), coalesce(p.active_days_28d, 0),
-    coalesce(p.value_events_7d, 0), coalesce(p.capped_events_7d, 0), coalesce(p.value_events_total, 0), coalesce(p.active_users_7d, 0), coalesce(p.features_used, 0),
-    nullif(p.last_active_day, 0), p.first_active_day,
-    coalesce(p.current_streak_days, 0) + w.active_today,
-    greatest(coalesce(p.longest_streak_days, 0), coalesce(p.current_streak_days, 0) + w.active_today),
-    coalesce(p.business_streak_days, 0) + CASE WHEN c.is_business_day THEN w.active_today ELSE 0 END,
-    coalesce(p.intensity_frequency, 0), coalesce(p.intensity_depth, 0), coalesce(p.intensity_breadth, 0), coalesce(p.peak_intensity_hundredths, 0)
-  FROM intermediate.usage_windows AS w
-  JOIN intermediate.usage_calendar AS c ON c.day = w.activity_date
-  LEFT JOIN intermediate.usage_windows AS p
-    ON p.trial_id = w.trial_id AND p.account_key = w.account_key AND p.trial_day = w.trial_day - 1
-  WHERE NOT w.is_complete
-),
-
-measured AS (
-  SELECT
-    d.*,
-    d.intensity_frequency + d.intensity_depth + d.intensity_breadth AS intensity,
-    d.active_days_14d - d.active_days_7d AS previous_7d,
-    d.active_days_6d - d.active_days_3d AS previous_3d
-  FROM days AS d
 )
 
 SELECT
@@ -106,6 +82,6 @@ SELECT
   END AS VARCHAR) AS peak_usage_band -- highest band of any day so far
 FROM measured AS m
 CROSS JOIN config.parameters AS p
-LEFT JOIN intermediate.trials AS t ON t.trial_id = m.trial_id AND t.account_key = m.account_key
+LEFT JOIN intermediate.trial_dates AS t ON t.trial_id = m.trial_id
 LEFT JOIN config.calendar AS f ON f.day_no = t.start_no + m.first_active_day - 1
 LEFT JOIN config.calendar AS l ON l.day_no = t.start_no + m.last_active_day - 1

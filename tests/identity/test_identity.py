@@ -140,7 +140,7 @@ def _standing(engine: Engine, models: dict[str, Model], day: dt.date) -> list[tu
 
 def _step_rows(engine: Engine, models: dict[str, Model], name: str, day: dt.date) -> list[tuple[Any, ...]]:
     """The values that hold on a day, without the runs they are part of."""
-    starts = "SELECT start_date FROM intermediate.trials AS t WHERE t.trial_id = m.trial_id"
+    starts = "SELECT start_date FROM intermediate.trial_dates AS t WHERE t.trial_id = m.trial_id"
     rows = natural(engine, models, name, f"DATE '{day}' - ({starts}) + 1 BETWEEN m.k_from AND m.k_to")
     return sorted((row[:2] + row[4:] for row in rows), key=str)
 

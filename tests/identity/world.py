@@ -145,7 +145,7 @@ def identity_models() -> dict[str, Model]:
     for name in files:
         if name.startswith("intermediate."):
             everything[name] = load_model(files[name], name, EXPANSION)
-    wanted = set(TARGETS).union(*(upstream(everything, name) for name in TARGETS), STEPS, {"intermediate.trials"})
+    wanted = set(TARGETS).union(*(upstream(everything, name) for name in TARGETS), STEPS, {"intermediate.trial_dates"})
     return {name: everything[name] for name in sorted(wanted)} | {
         name: model for name, model in everything.items() if model.kind == "external"
     }
@@ -164,7 +164,7 @@ def build_world(
     accounts, names = _fill_raw(engine, records, keys)
     for table, frame in tables(CONFIG, Clock(as_of, known_at, "UTC"), list(enumerate(names, start=1)), Path()).items():
         engine.append(table, frame)
-    trials = models["intermediate.trials"]
+    trials = models["intermediate.trial_dates"]
     engine.execute(f"CREATE TABLE {trials.name} ({', '.join(f'{c.name} {c.type}' for c in trials.columns)})")
     _fill_trials(engine, {name: key for name, key in accounts.items() if name.startswith("acc")})
     built = {n: m for n, m in models.items() if n != trials.name}
@@ -185,13 +185,13 @@ def _fill_trials(engine: Engine, accounts: dict[str, int]) -> None:
             "account_key": key,
             "start_date": (START + dt.timedelta(days=20 * n)).date(),
             "start_no": (START + dt.timedelta(days=20 * n) - dt.datetime(1970, 1, 1)).days,
-            "n_days": 25,
+            "days_kept": 25,
         }
         for name, key in accounts.items()
         for n in (0, 1)
     ]
     if rows:
-        engine.append("intermediate.trials", pl.DataFrame(rows))
+        engine.append("intermediate.trial_dates", pl.DataFrame(rows))
 
 
 def _fill_raw(engine: Engine, records: Sequence[Record], keys: int) -> tuple[dict[str, int], list[str]]:

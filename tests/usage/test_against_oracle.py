@@ -20,6 +20,7 @@ from trialwise.engines.duckdb import Engine
 from trialwise.transform.model import Model
 
 Cell = tuple[str, int]
+DATES = ("trial_id", "account_key", "start_date", "start_no", "last_no", "account_known_no")
 CHAIN = ("intermediate.event_days", *USAGE)
 COLUMNS = (
     "activity_date",
@@ -71,6 +72,21 @@ def built(made: HardSet) -> Engine:
         seen.setdefault(event.event_id, event)
     as_of_no = day_no(clock.as_of_date)
     complete_no = as_of_no if clock.is_day_complete else as_of_no - 1
+    trials = [
+        {
+            "trial_id": trial.trial_id,
+            "account_key": accounts[trial.account_id],
+            "account_id": trial.account_id,
+            "start_date": trial.start_date,
+            "start_no": day_no(trial.start_date),
+            "last_no": day_no(trial.last_date),
+            "n_days": min(day_no(trial.last_date), as_of_no) - day_no(trial.start_date) + 1,
+            "complete_days": min(day_no(trial.last_date), complete_no) - day_no(trial.start_date) + 1,
+            "account_known_no": day_no(trial.start_date),
+        }
+        for trial in made.trials
+        if trial.started_at < clock.as_of
+    ]
     world = World(
         as_of=clock.as_of,
         parameters={
@@ -112,20 +128,11 @@ def built(made: HardSet) -> Engine:
                 }
                 for name, key in users.items()
             ],
-            "intermediate.trials": [
-                {
-                    "trial_id": trial.trial_id,
-                    "account_key": accounts[trial.account_id],
-                    "account_id": trial.account_id,
-                    "start_date": trial.start_date,
-                    "start_no": day_no(trial.start_date),
-                    "last_no": day_no(trial.last_date),
-                    "n_days": min(day_no(trial.last_date), as_of_no) - day_no(trial.start_date) + 1,
-                    "complete_days": min(day_no(trial.last_date), complete_no) - day_no(trial.start_date) + 1,
-                    "account_known_no": day_no(trial.start_date),
-                }
-                for trial in made.trials
-                if trial.started_at < clock.as_of
+            "staging.accounts": [{"account_key": key, "account_id": name} for name, key in accounts.items()],
+            "intermediate.trials": trials,
+            "intermediate.trial_dates": [
+                {name: trial[name] for name in DATES} | {"days_kept": trial["last_no"] - trial["start_no"] + 1}
+                for trial in trials
             ],
         },
     )
@@ -269,7 +276,10 @@ def test_the_most_active_user_leads_by_what_was_known() -> None:
     made = replace(made, clock=replace(made.clock, known_at=made.clock.as_of))
     clock, catalogue = made.clock, made.catalogue
     engine = built(made)
-    steps = engine.rows("SELECT trial_id, k_from, k_to, user_id FROM intermediate.most_active_users")
+    steps = engine.rows(
+        "SELECT m.trial_id, m.k_from, least(m.k_to, t.n_days), m.user_id FROM intermediate.most_active_users AS m "
+        "JOIN intermediate.trials AS t ON t.trial_id = m.trial_id"
+    )
     engine.close()
     found = {(trial, k): user for trial, k_from, k_to, user in steps for k in range(k_from, k_to + 1)}
     first: dict[str, Any] = {}
