@@ -7,7 +7,7 @@ incremental: [invoice_id]
 */
 SELECT
   CAST(i.invoice_id AS VARCHAR) AS invoice_id, -- Stripe's id
-  CAST(coalesce(l.account_key, a.account_key) AS INTEGER) AS account_key, -- account, merges followed
+  CAST(a.account_key AS INTEGER) AS account_key, -- account, merges followed
   CAST(i.subscription_id AS VARCHAR) AS subscription_id, -- subscription billed; NULL for one-off invoices
   CAST(i.paid_at AS TIMESTAMP) AS paid_at, -- when it was paid
   CAST(i.paid_known_at AS TIMESTAMP) AS paid_known_at, -- when that was known
@@ -17,6 +17,5 @@ SELECT
   CAST(i.service_from_at AS TIMESTAMP) AS service_from_at, -- start of the earliest service period
   CAST(i.service_end_at AS TIMESTAMP) AS service_end_at -- end of the latest one
 FROM intermediate.invoices AS i
-INNER JOIN intermediate.customer_accounts AS a ON a.customer_id = i.customer_id
-LEFT JOIN intermediate.account_links AS l ON l.announced_key = a.account_key
+INNER JOIN intermediate.account_customers AS a ON a.customer_id = i.customer_id
 WHERE i.paid_at IS NOT NULL

@@ -6,6 +6,7 @@ grain: one row per announced trial
 key: [trial_id]
 not_null: [trial_id, announced_key, account_key, kind, started_at, known_at]
 accepted: {kind: [trial, freemium]}
+incremental: [announced_key]
 decision: one-trial-not-two
 checks:
   - name: announced_trials_have_an_end
@@ -21,27 +22,27 @@ WITH announced AS (
   WHERE a.role = 'trial_started'
 ),
 ends AS (
-  SELECT a.event_id, min(e.occurred_at) AS ended_at
+  SELECT a.announced_key, a.event_id, min(e.occurred_at) AS ended_at
   FROM announced AS a
   INNER JOIN intermediate.trial_announcements AS e ON e.announced_key = a.announced_key AND e.role = 'trial_ended'
   WHERE e.occurred_at > a.occurred_at AND (a.kind = 'freemium' OR e.occurred_at < a.planned_end_at)
-  GROUP BY a.event_id
+  GROUP BY a.announced_key, a.event_id
 ),
 timed AS (  -- Trial Ended before its time shortens; a trial of no length is none
   SELECT a.event_id, a.announced_key, a.account_key, a.kind, a.occurred_at AS started_at, a.plan, a.known_at, a.one_trial_hours, e.ended_at,
     CASE WHEN a.kind = 'trial' THEN a.planned_end_at END AS original_ends_at, CASE WHEN a.kind = 'trial' THEN coalesce(e.ended_at, a.planned_end_at) END AS ends_at
   FROM announced AS a
-  LEFT JOIN ends AS e ON e.event_id = a.event_id
+  LEFT JOIN ends AS e ON e.announced_key = a.announced_key AND e.event_id = a.event_id
   WHERE a.kind = 'freemium' OR a.planned_end_at IS NULL OR a.planned_end_at > a.occurred_at
 ),
 billed AS (
-  SELECT c.account_key AS announced_key, t.kind, t.started_at, CASE WHEN s.ended_at < t.ends_at OR t.ends_at IS NULL THEN s.ended_at ELSE t.ends_at END AS over_at
-  FROM intermediate.billing_trials AS t
+  SELECT c.announced_key, t.kind, t.started_at, CASE WHEN s.ended_at < t.ends_at OR t.ends_at IS NULL THEN s.ended_at ELSE t.ends_at END AS over_at
+  FROM intermediate.account_customers AS c
+  INNER JOIN intermediate.billing_trials AS t ON t.customer_id = c.customer_id
   INNER JOIN intermediate.billing_trial_states AS s ON s.trial_id = t.trial_id
-  INNER JOIN intermediate.customer_accounts AS c ON c.customer_id = t.customer_id
 ),
 billing_knows AS (
-  SELECT DISTINCT a.event_id
+  SELECT DISTINCT a.announced_key, a.event_id
   FROM timed AS a
   INNER JOIN billed AS b ON b.announced_key = a.announced_key AND b.kind = a.kind
   WHERE ((b.over_at IS NULL OR a.started_at < b.over_at) AND (a.ends_at IS NULL OR b.started_at < a.ends_at))
@@ -51,7 +52,7 @@ ordered AS (
   SELECT a.*, lag(a.started_at) OVER (PARTITION BY a.announced_key, a.kind ORDER BY a.started_at, a.event_id) AS start_before,
     max(a.ends_at) OVER (PARTITION BY a.announced_key, a.kind ORDER BY a.started_at, a.event_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS end_before
   FROM timed AS a
-  LEFT JOIN billing_knows AS b ON b.event_id = a.event_id
+  LEFT JOIN billing_knows AS b ON b.announced_key = a.announced_key AND b.event_id = a.event_id
   WHERE b.event_id IS NULL
 )
 SELECT

@@ -13,15 +13,14 @@ checks:
       WHERE c.customer_id IS NULL
 */
 WITH billed AS (
-  SELECT t.trial_id, c.account_key AS announced_key, coalesce(l.account_key, c.account_key) AS account_key, t.kind, 'stripe' AS source, t.subscription_id, t.customer_id,
+  SELECT t.trial_id, c.announced_key, c.account_key, t.kind, 'stripe' AS source, t.subscription_id, t.customer_id,
     t.started_at, t.original_ends_at, t.ends_at, s.ended_at, s.cancel_requested_at, t.next_started_at, t.is_ended_early, t.extension_count, t.shortened_count,
     s.plan, s.monthly_value_minor, s.currency, t.history, t.known_at,
-    CASE WHEN l.known_at > c.known_at THEN l.known_at ELSE c.known_at END AS account_known_at
+    c.known_at AS account_known_at
   FROM intermediate.billing_trials AS t
   INNER JOIN intermediate.billing_trial_states AS s ON s.trial_id = t.trial_id
-  INNER JOIN intermediate.customer_accounts AS c ON c.customer_id = t.customer_id
+  INNER JOIN intermediate.account_customers AS c ON c.customer_id = t.customer_id
   CROSS JOIN config.clock AS k
-  LEFT JOIN intermediate.account_links AS l ON l.announced_key = c.account_key
   WHERE t.started_at < k.as_of
 ),
 everything AS (

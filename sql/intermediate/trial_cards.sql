@@ -3,6 +3,7 @@ description: What is known of payment methods around each trial, from Stripe or 
 grain: one row per trial
 key: [trial_id]
 not_null: [trial_id, card_type, card_status]
+incremental: [trial_id]
 accepted: {card_type: [card_required, cardless, unknown], card_status: [on_file, none, unknown]}
 decision: card-at-start
 */

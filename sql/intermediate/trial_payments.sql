@@ -23,10 +23,9 @@ subscriptions AS (  -- subscriptions that never were a trial
   GROUP BY v.subscription_id
 ),
 owned AS (
-  SELECT s.subscription_id, s.created_at, coalesce(l.account_key, a.account_key) AS account_key
+  SELECT s.subscription_id, s.created_at, a.account_key
   FROM subscriptions AS s
-  INNER JOIN intermediate.customer_accounts AS a ON a.customer_id = s.customer_id
-  LEFT JOIN intermediate.account_links AS l ON l.announced_key = a.account_key
+  INNER JOIN intermediate.account_customers AS a ON a.customer_id = s.customer_id
 ),
 waiting AS (  -- the limit is worked out before the join: DuckDB 2.0 loses rows when one side of an inequality mixes both sides of the join
   SELECT t.trial_id, t.account_key, t.started_at, t.ends_at, t.end_basis_at + p.grace_days * INTERVAL 1 DAY AS claims_until, f.paid_at

@@ -5,6 +5,7 @@ description: >-
 grain: one row per account and happening
 key: [account_id, kind, source_id, at]
 not_null: [text]
+incremental: [account_id]
 */
 WITH trial_starts AS (
     SELECT t.account_id, t.started_at AS at, 'trial_started' AS kind, t.trial_id AS source_id,
@@ -26,14 +27,15 @@ outcomes AS (
     WHERE t.outcome_at IS NOT NULL
 ),
 firsts AS (
-    SELECT m.*, row_number() OVER (PARTITION BY m.account_key, m.milestone ORDER BY m.occurred_at, m.evidence_id) AS place
-    FROM intermediate.milestone_days AS m
+    SELECT a.account_id, m.milestone, m.occurred_at, m.evidence_id,
+        row_number() OVER (PARTITION BY a.account_id, m.milestone ORDER BY m.occurred_at, m.evidence_id) AS place
+    FROM intermediate.accounts AS a
+    JOIN intermediate.milestone_days AS m ON m.account_key = a.account_key
 ),
 reached AS (
-    SELECT a.account_id, f.occurred_at AS at, 'milestone' AS kind, coalesce(f.evidence_id, f.milestone) AS source_id,
+    SELECT f.account_id, f.occurred_at AS at, 'milestone' AS kind, coalesce(f.evidence_id, f.milestone) AS source_id,
         concat('milestone ', f.milestone) AS text
     FROM firsts AS f
-    JOIN intermediate.accounts AS a ON a.account_key = f.account_key
     WHERE f.place = 1
 ),
 stays AS (
@@ -49,31 +51,32 @@ stays AS (
     JOIN config.clock AS c ON k.starts_at < c.as_of
 ),
 bills AS (
-    SELECT coalesce(l.account_key, a.account_key) AS account_key, i.*
-    FROM intermediate.invoices AS i
-    JOIN intermediate.customer_accounts AS a ON a.customer_id = i.customer_id
-    LEFT JOIN intermediate.account_links AS l ON l.announced_key = a.account_key
+    SELECT a.account_id, i.*
+    FROM intermediate.accounts AS a
+    JOIN intermediate.account_customers AS c ON c.account_key = a.account_key
+    JOIN intermediate.invoices AS i ON i.customer_id = c.customer_id
 ),
 billing AS (
-    SELECT b.account_key, b.paid_at AS at, 'invoice_paid' AS kind, b.invoice_id AS source_id,
+    SELECT b.account_id, b.paid_at AS at, 'invoice_paid' AS kind, b.invoice_id AS source_id,
         concat('invoice paid: ', CAST(b.total_minor AS VARCHAR), ' ', b.currency, ' (minor units)') AS text
     FROM bills AS b
     WHERE b.paid_at IS NOT NULL
     UNION ALL
-    SELECT b.account_key, b.failed_at AS at, 'payment_failed' AS kind, b.invoice_id AS source_id, 'payment failed' AS text
+    SELECT b.account_id, b.failed_at AS at, 'payment_failed' AS kind, b.invoice_id AS source_id, 'payment failed' AS text
     FROM bills AS b
     WHERE b.failed_at IS NOT NULL
     UNION ALL
-    SELECT b.account_key, b.refunded_at AS at, 'refunded' AS kind, b.invoice_id AS source_id,
+    SELECT b.account_id, b.refunded_at AS at, 'refunded' AS kind, b.invoice_id AS source_id,
         concat('refunded: ', CAST(b.refunded_minor AS VARCHAR), ' ', b.currency, ' (minor units)') AS text
     FROM bills AS b
     WHERE b.refunded_at IS NOT NULL
 ),
 responses AS (
-    SELECT e.account_key, e.activity_date, CAST(sum(e.clicked) AS BIGINT) AS clicked, CAST(sum(e.replied) AS BIGINT) AS replied,
+    SELECT a.account_id, e.activity_date, CAST(sum(e.clicked) AS BIGINT) AS clicked, CAST(sum(e.replied) AS BIGINT) AS replied,
         CAST(sum(e.unsubscribed) AS BIGINT) AS unsubscribed
-    FROM intermediate.email_days AS e
-    GROUP BY e.account_key, e.activity_date
+    FROM intermediate.accounts AS a
+    JOIN intermediate.email_days AS e ON e.account_key = a.account_key
+    GROUP BY a.account_id, e.activity_date
     HAVING sum(e.clicked) + sum(e.replied) + sum(e.unsubscribed) > 0
 ),
 happenings AS (
@@ -85,16 +88,12 @@ happenings AS (
     UNION ALL SELECT o.account_id, o.at, o.kind, o.source_id, o.text FROM outcomes AS o
     UNION ALL SELECT r.account_id, r.at, r.kind, r.source_id, r.text FROM reached AS r
     UNION ALL SELECT s.account_id, s.at, s.kind, s.source_id, s.text FROM stays AS s
+    UNION ALL SELECT b.account_id, b.at, b.kind, b.source_id, b.text FROM billing AS b
     UNION ALL
-    SELECT a.account_id, b.at, b.kind, b.source_id, b.text
-    FROM billing AS b
-    JOIN intermediate.accounts AS a ON a.account_key = b.account_key
-    UNION ALL
-    SELECT a.account_id, k.starts_at AS at, 'email' AS kind, CAST(r.activity_date AS VARCHAR) AS source_id,
+    SELECT r.account_id, k.starts_at AS at, 'email' AS kind, CAST(r.activity_date AS VARCHAR) AS source_id,
         concat('e-mails: ', CAST(r.clicked AS VARCHAR), ' clicked, ', CAST(r.replied AS VARCHAR), ' answered, ',
             CAST(r.unsubscribed AS VARCHAR), ' unsubscribed') AS text
     FROM responses AS r
-    JOIN intermediate.accounts AS a ON a.account_key = r.account_key
     JOIN config.calendar AS k ON k.day = r.activity_date
 )
 SELECT

@@ -5,6 +5,7 @@ description: >-
 grain: one row per account
 key: [account_id]
 not_null: [trials]
+incremental: [account_id]
 */
 WITH tried AS (
     SELECT t.account_id, count(*) AS trials, count(CASE WHEN t.is_active THEN 1 END) AS active_trials,
@@ -14,17 +15,19 @@ WITH tried AS (
     GROUP BY t.account_id
 ),
 used AS (
-    SELECT u.account_key, min(u.first_at) AS first_seen_at, max(u.last_value_at) AS last_active_at,
+    SELECT a.account_id, min(u.first_at) AS first_seen_at, max(u.last_value_at) AS last_active_at,
         count(DISTINCT CASE WHEN u.user_key <> 0 THEN u.user_key END) AS users,
         count(DISTINCT CASE WHEN u.value_events > 0 THEN u.activity_date END) AS active_days,
         CAST(sum(u.value_events) AS BIGINT) AS value_events
-    FROM intermediate.user_days AS u
-    GROUP BY u.account_key
+    FROM intermediate.accounts AS a
+    JOIN intermediate.user_days AS u ON u.account_key = a.account_key
+    GROUP BY a.account_id
 ),
 customers AS (
-    SELECT a.account_key, min(a.customer_id) AS stripe_customer_id, count(*) AS stripe_customers
-    FROM intermediate.customer_accounts AS a
-    GROUP BY a.account_key
+    SELECT a.account_id, min(c.customer_id) AS stripe_customer_id, count(*) AS stripe_customers
+    FROM intermediate.accounts AS a
+    JOIN intermediate.customer_accounts AS c ON c.account_key = a.account_key AND c.account_id = a.account_id
+    GROUP BY a.account_id
 )
 SELECT
     CAST(a.account_id AS VARCHAR) AS account_id, -- the account
@@ -53,6 +56,6 @@ SELECT
         END AS VARCHAR) AS stripe_url -- the customer in Stripe's dashboard
 FROM intermediate.accounts AS a
 LEFT JOIN tried AS t ON t.account_id = a.account_id
-LEFT JOIN used AS u ON u.account_key = a.account_key
-LEFT JOIN customers AS c ON c.account_key = a.account_key
+LEFT JOIN used AS u ON u.account_id = a.account_id
+LEFT JOIN customers AS c ON c.account_id = a.account_id
 WHERE a.account_id IS NOT NULL

@@ -6,7 +6,7 @@ key: [day]
 WITH first_trial AS (
     SELECT coalesce(min(t.start_no), max(c.as_of_no)) AS day_no
     FROM config.clock AS c
-    LEFT JOIN intermediate.trials AS t ON t.start_no <= c.as_of_no
+    LEFT JOIN intermediate.trial_dates AS t ON t.start_no <= c.as_of_no
 )
 SELECT
     CAST(k.day AS DATE) AS day, -- the local calendar day

@@ -4,6 +4,7 @@ description: >-
   away. They add up to the score exactly; each names the row it rests on.
 grain: one row per trial and part
 key: [trial_id, kind, part]
+incremental: [trial_id]
 accepted: {kind: [rule, cap], axis: [fit, engagement]}
 checks:
   - name: parts_add_up_to_the_score

@@ -5,6 +5,7 @@ description: >-
 grain: one row per trial and rank
 key: [trial_id, rank]
 not_null: [key, text, points]
+incremental: [trial_id]
 */
 WITH ranked AS (
     SELECT p.trial_id, p.trial_day, p.part, p.points_hundredths, p.reached_on,
@@ -49,7 +50,8 @@ numbers AS (
         CASE c.part WHEN 'each_rule' THEN y.each_rule_usual END AS rule_share
     FROM chosen AS c
     JOIN intermediate.trial_days AS d ON d.trial_id = c.trial_id AND d.trial_day = c.trial_day
-    LEFT JOIN marts.typical_days AS y ON y.kind = d.kind AND y.trial_day = d.trial_day
+    -- by the day of the score: of the days of a trial only that one is compared
+    LEFT JOIN marts.typical_days AS y ON y.trial_day = c.trial_day AND y.kind = d.kind
     LEFT JOIN spoken AS s ON s.trial_id = c.trial_id AND s.part = c.part AND s.place = 1
 ),
 worded AS (

@@ -5,6 +5,7 @@ description: >-
 grain: one row per trial and split key
 key: [trial_id, split_key]
 not_null: [split_value]
+incremental: [trial_id]
 */
 WITH dimensions AS (
     SELECT t.trial_id, 'card_type' AS split_key, t.card_type AS split_value FROM marts.trials AS t

@@ -5,6 +5,7 @@ description: >-
 grain: one row per trial
 key: [trial_id]
 not_null: [account_id, kind, source, started_at, start_date, outcome, population]
+incremental: [trial_id]
 accepted:
   kind: [trial, freemium]
   source: [stripe, event]

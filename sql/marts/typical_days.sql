@@ -5,37 +5,30 @@ description: >-
 grain: one row per kind and trial day
 key: [kind, trial_day]
 not_null: [trials]
+incremental: [kind, trial_day]
 */
-WITH open_days AS (
-    SELECT d.*
-    FROM intermediate.trial_days AS d
-    JOIN intermediate.trials AS t ON t.trial_id = d.trial_id
-    JOIN config.calendar AS k ON k.day = d.activity_date
-    WHERE d.is_complete AND t.outcome <> 'merged' AND (t.converted_at IS NULL OR t.converted_at >= k.ends_at)
-        AND (t.ended_at IS NULL OR t.ended_at >= k.ends_at)
-)
 SELECT
     CAST(d.kind AS VARCHAR) AS kind, -- trial or freemium
     CAST(d.trial_day AS INTEGER) AS trial_day, -- 1 is the day of the start
-    CAST(count(*) AS BIGINT) AS trials, -- trials the means are over
-    CAST(avg(d.active_days_3d) AS DOUBLE) AS active_days_3d, -- mean
-    CAST(avg(d.active_days_7d) AS DOUBLE) AS active_days_7d, -- mean
-    CAST(avg(d.active_days_14d) AS DOUBLE) AS active_days_14d, -- mean
-    CAST(avg(d.active_days_28d) AS DOUBLE) AS active_days_28d, -- mean
-    CAST(avg(d.value_events_7d) AS DOUBLE) AS value_events_7d, -- mean
-    CAST(avg(d.value_events_total) AS DOUBLE) AS value_events_total, -- mean
-    CAST(avg(d.features_used) AS DOUBLE) AS features_used, -- mean
-    CAST(avg(d.active_users_7d) AS DOUBLE) AS active_users_7d, -- mean
-    CAST(avg(d.current_streak_days) AS DOUBLE) AS current_streak_days, -- mean
-    CAST(avg(d.longest_streak_days) AS DOUBLE) AS longest_streak_days, -- mean
-    CAST(avg(d.recency_days) AS DOUBLE) AS recency_days, -- mean over trials that were ever active
-    CAST(avg(d.quiet_days) AS DOUBLE) AS quiet_days, -- mean over trials that were ever active
-    CAST(avg(d.days_left) AS DOUBLE) AS days_left, -- mean
-    CAST(avg(d.percentile) AS DOUBLE) AS percentile, -- mean
-    CAST(avg(d.usage_intensity_hundredths) AS DOUBLE) AS usage_intensity_hundredths, -- mean
-    CAST(avg(d.emails_clicked) AS DOUBLE) AS emails_clicked, -- mean
-    CAST(avg(d.emails_replied) AS DOUBLE) AS emails_replied, -- mean
-    CAST(avg(CASE WHEN d.each_milestone_on IS NOT NULL THEN 1.0 ELSE 0.0 END) AS DOUBLE) AS each_milestone_share, -- share of trials that had reached each_milestone
-    CAST(avg(CASE WHEN d.each_rule_points <> 0 THEN 1.0 ELSE 0.0 END) AS DOUBLE) AS each_rule_usual -- share of trials with points from the rule each_rule
-FROM open_days AS d
+    CAST(sum(d.trials) AS BIGINT) AS trials, -- trials the means are over
+    CAST(CAST(sum(d.active_days_3d) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS active_days_3d, -- mean
+    CAST(CAST(sum(d.active_days_7d) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS active_days_7d, -- mean
+    CAST(CAST(sum(d.active_days_14d) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS active_days_14d, -- mean
+    CAST(CAST(sum(d.active_days_28d) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS active_days_28d, -- mean
+    CAST(CAST(sum(d.value_events_7d) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS value_events_7d, -- mean
+    CAST(CAST(sum(d.value_events_total) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS value_events_total, -- mean
+    CAST(CAST(sum(d.features_used) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS features_used, -- mean
+    CAST(CAST(sum(d.active_users_7d) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS active_users_7d, -- mean
+    CAST(CAST(sum(d.current_streak_days) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS current_streak_days, -- mean
+    CAST(CAST(sum(d.longest_streak_days) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS longest_streak_days, -- mean
+    CAST(CAST(sum(d.recency_days) AS DOUBLE) / nullif(sum(d.recency_days_known), 0) AS DOUBLE) AS recency_days, -- mean over trials that were ever active
+    CAST(CAST(sum(d.quiet_days) AS DOUBLE) / nullif(sum(d.quiet_days_known), 0) AS DOUBLE) AS quiet_days, -- mean over trials that were ever active
+    CAST(CAST(sum(d.days_left) AS DOUBLE) / nullif(sum(d.days_left_known), 0) AS DOUBLE) AS days_left, -- mean
+    CAST(CAST(sum(d.percentile) AS DOUBLE) / nullif(sum(d.percentile_known), 0) AS DOUBLE) AS percentile, -- mean
+    CAST(CAST(sum(d.usage_intensity_hundredths) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS usage_intensity_hundredths, -- mean
+    CAST(CAST(sum(d.emails_clicked) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS emails_clicked, -- mean
+    CAST(CAST(sum(d.emails_replied) AS DOUBLE) / nullif(sum(d.trials), 0) AS DOUBLE) AS emails_replied, -- mean
+    CAST(CAST(sum(d.each_milestone_reached) AS DOUBLE) / sum(d.trials) AS DOUBLE) AS each_milestone_share, -- share of trials that had reached each_milestone
+    CAST(CAST(sum(d.each_rule_given) AS DOUBLE) / sum(d.trials) AS DOUBLE) AS each_rule_usual -- share of trials with points from the rule each_rule
+FROM intermediate.typical_parts AS d
 GROUP BY d.kind, d.trial_day
