@@ -38,12 +38,13 @@ def test_every_table_fits_its_create_statement(tmp_path: Path) -> None:
         (datetime(2026, 2, 1), datetime(2026, 2, 6), date(2026, 1, 31), 20484, 20484, True)
     ]
     assert engine.rows(
-        "SELECT event_key, canonical_name, is_value, feature_bit, role FROM config.event_catalogue ORDER BY event_key"
+        "SELECT event_key, canonical_name, is_value, feature_bit, is_notable, role FROM config.event_catalogue "
+        "ORDER BY event_key"
     ) == [
-        (1, "Report Made", True, 3, None),
-        (2, "Trial Started", False, 0, "trial_started"),
-        (3, "Viewed Pricing Page", False, 0, None),
-        (4, "Export", False, 2, None),
+        (1, "Report Made", True, 3, False, None),
+        (2, "Trial Started", False, 0, True, "trial_started"),
+        (3, "Viewed Pricing Page", False, 0, True, None),
+        (4, "Export", False, 2, False, None),
     ]
     assert engine.rows("SELECT * FROM config.event_milestones") == [(3, "pricing_viewed")]
     assert engine.rows("SELECT * FROM config.excluded_domains") == [("example.com", "internal")]

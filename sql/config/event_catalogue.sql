@@ -7,5 +7,6 @@ CREATE TABLE IF NOT EXISTS config.event_catalogue (
     canonical_name VARCHAR, -- the name after aliases
     is_value BOOLEAN NOT NULL, -- whether it is a value event
     feature_bit BIGINT NOT NULL, -- bit of the feature it uses, 0 for none
+    is_notable BOOLEAN NOT NULL, -- whether its events are looked at one by one: it has a role or reaches a milestone
     role VARCHAR -- trial_started, subscription_started, email_clicked, ...; NULL for none
 )

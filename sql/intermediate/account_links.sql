@@ -6,25 +6,15 @@ grain: one row per account that was merged away
 key: [announced_key]
 not_null: [announced_key, account_key, known_at, known_date]
 */
-WITH merge_events AS (
-  -- grouped only so that the engine picks the few merges before it writes out event ids: without it, those of all events
-  SELECT e.event_id, e.account_key, min(e.occurred_at) AS occurred_at, min(e.known_at) AS known_at, min(e.known_date) AS known_date
-  FROM staging.events AS e
-  CROSS JOIN config.clock AS c
-  INNER JOIN config.event_catalogue AS k ON k.event_key = e.event_key
-  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND k.role = 'account_merged' AND e.account_key <> 0
-  GROUP BY e.event_id, e.account_key
-),
-
-announced AS (
+WITH announced AS (
   SELECT
     old.account_key AS announced_key, m.account_key AS next_key, m.known_at, m.known_date,
     row_number() OVER (PARTITION BY old.account_key ORDER BY m.known_at, m.occurred_at, survivor.account_id) AS place
-  FROM merge_events AS m
+  FROM intermediate.notable_events AS m
   INNER JOIN staging.account_merges AS p ON p.event_id = m.event_id
   INNER JOIN staging.accounts AS old ON old.account_id = p.previous_account_id
   INNER JOIN staging.accounts AS survivor ON survivor.account_key = m.account_key
-  WHERE old.account_key <> m.account_key
+  WHERE m.role = 'account_merged' AND m.account_key <> 0 AND old.account_key <> m.account_key
 ),
 
 step_1 AS (

@@ -16,14 +16,10 @@ WITH calls AS (
 ),
 
 actions AS (
-  -- grouped for the same reason as in intermediate.account_links
-  SELECT coalesce(m.account_key, e.account_key) AS account_key, e.event_id, min(e.occurred_at) AS occurred_at, min(e.known_at) AS known_at
-  FROM staging.events AS e
-  CROSS JOIN config.clock AS c
-  INNER JOIN config.event_catalogue AS k ON k.event_key = e.event_key
+  SELECT coalesce(m.account_key, e.account_key) AS account_key, e.event_id, e.occurred_at, e.known_at
+  FROM intermediate.notable_events AS e
   LEFT JOIN intermediate.account_links AS m ON m.announced_key = e.account_key
-  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND k.role = 'sales_action' AND e.account_key <> 0
-  GROUP BY coalesce(m.account_key, e.account_key), e.event_id
+  WHERE e.role = 'sales_action' AND e.account_key <> 0
 ),
 
 customers AS (

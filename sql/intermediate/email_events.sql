@@ -10,15 +10,13 @@ accepted: {role: [email_sent, email_delivered, email_opened, email_clicked, emai
 */
 WITH mails AS (
   SELECT
-    e.event_id, e.account_key, e.user_key, k.role, e.occurred_at, e.activity_date, e.known_at, e.known_date,
+    e.event_id, e.account_key, e.user_key, e.role, e.occurred_at, e.activity_date, e.known_at, e.known_date,
     p.recipient, p.campaign_id, p.campaign_name, p.message_id, p.link_url,
-    (k.role = 'email_opened' AND (coalesce(p.is_privacy_proxy, FALSE) OR coalesce(p.is_bot, FALSE)))
-    OR (k.role = 'email_clicked' AND coalesce(p.is_bot, FALSE)) AS is_machine
-  FROM staging.events AS e
-  CROSS JOIN config.clock AS c
-  INNER JOIN config.event_catalogue AS k ON k.event_key = e.event_key
+    (e.role = 'email_opened' AND (coalesce(p.is_privacy_proxy, FALSE) OR coalesce(p.is_bot, FALSE)))
+    OR (e.role = 'email_clicked' AND coalesce(p.is_bot, FALSE)) AS is_machine
+  FROM intermediate.notable_events AS e
   LEFT JOIN staging.event_properties AS p ON p.event_id = e.event_id
-  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND substr(k.role, 1, 6) = 'email_'
+  WHERE substr(e.role, 1, 6) = 'email_'
 ),
 
 people AS (

@@ -19,12 +19,11 @@ mapped AS (
     m.milestone, e.occurred_at, e.activity_date, e.event_id AS evidence_id,
     CASE WHEN e.account_key <> 0 THEN e.account_key ELSE l.account_key END AS announced_key,
     CASE WHEN e.account_key <> 0 THEN e.known_date ELSE greatest(e.known_date, coalesce(l.known_date, e.known_date)) END AS known_date
-  FROM staging.events AS e
-  CROSS JOIN config.clock AS c
+  FROM intermediate.notable_events AS e
   INNER JOIN config.event_milestones AS m ON m.event_key = e.event_key
   LEFT JOIN intermediate.user_links AS l ON l.user_key = e.user_key
   LEFT JOIN intermediate.users AS u ON u.user_key = e.user_key
-  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at AND (u.excluded_date IS NULL OR u.excluded_date > e.known_date)
+  WHERE (u.excluded_date IS NULL OR u.excluded_date > e.known_date)
 ),
 
 cards AS (

@@ -5,17 +5,15 @@ key: [event_id, role]
 not_null: [event_id, role, announced_key, account_key, occurred_at, known_at]
 accepted: {role: [trial_started, trial_ended, subscription_started, subscription_ended, card_added]}
 */
-WITH meanings AS (
-  SELECT event_key, role FROM config.event_catalogue WHERE role IN ('trial_started', 'trial_ended', 'subscription_started', 'subscription_ended')
-  UNION
-  SELECT event_key, milestone FROM config.event_milestones WHERE milestone = 'card_added'
-),
-told AS (
-  SELECT e.event_id, m.role, e.account_key, e.user_key, e.occurred_at, e.known_at
-  FROM staging.events AS e
-  CROSS JOIN config.clock AS c
-  INNER JOIN meanings AS m ON m.event_key = e.event_key
-  WHERE e.occurred_at < c.as_of AND e.known_at < c.known_at
+WITH told AS (
+  SELECT e.event_id, e.role, e.account_key, e.user_key, e.occurred_at, e.known_at
+  FROM intermediate.notable_events AS e
+  WHERE e.role IN ('trial_started', 'trial_ended', 'subscription_started', 'subscription_ended')
+  UNION ALL
+  SELECT e.event_id, m.milestone, e.account_key, e.user_key, e.occurred_at, e.known_at
+  FROM intermediate.notable_events AS e
+  INNER JOIN config.event_milestones AS m ON m.event_key = e.event_key
+  WHERE m.milestone = 'card_added'
 ),
 placed AS (  -- a call that names no account speaks of its user's
   SELECT t.event_id, t.role, CASE WHEN t.account_key <> 0 THEN t.account_key ELSE u.account_key END AS announced_key, t.occurred_at,

@@ -68,6 +68,7 @@ def tables(
                 "canonical_name": text,
                 "is_value": pl.Boolean,
                 "feature_bit": pl.Int64,
+                "is_notable": pl.Boolean,
                 "role": text,
             },
         ),
@@ -193,6 +194,7 @@ def _event_rows(config: Config, names: list[tuple[int, str]]) -> list[dict[str, 
     for ordinal, events in enumerate(config.features.values()):
         for event in events:
             bits[event] = bits.get(event, 0) | 1 << ordinal
+    reaching = {event for events in milestones(config).values() for event in events}
     rows = []
     for key, name in names:
         canonical = config.events.aliases.get(name, name)
@@ -204,6 +206,7 @@ def _event_rows(config: Config, names: list[tuple[int, str]]) -> list[dict[str, 
                 "canonical_name": canonical,
                 "is_value": _is_value(config, canonical, role),
                 "feature_bit": bits.get(canonical, 0),
+                "is_notable": role is not None or canonical in reaching,
                 "role": role,
             }
         )

@@ -164,7 +164,7 @@ class _Raw:
             properties.append({"event_id": message, "properties": json.dumps(body)})
         catalogue = [
             {"event_key": key, "event_name": name, "canonical_name": name, "is_value": False, "feature_bit": 0}
-            | {"role": ROLES.get(name)}
+            | {"role": ROLES.get(name), "is_notable": name in ROLES or name == "Card Added"}
             for name, key in self._names.items()
         ]
         cards = [key for name, key in self._names.items() if name == "Card Added"]

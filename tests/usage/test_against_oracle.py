@@ -115,6 +115,7 @@ def built(made: HardSet) -> Engine:
                     "event_name": name,
                     "is_value": (known := catalogue.aliases.get(name, name)) in catalogue.value_events,
                     "feature_bit": 1 << features.index(catalogue.features[known]) if known in catalogue.features else 0,
+                    "is_notable": False,
                 }
                 for key, name in enumerate(names)
             ],
