@@ -46,8 +46,7 @@ QUESTIONS = {
 }
 OURS = {
     "user_days": (
-        "SELECT a.account_id, u.user_id, d.* FROM intermediate.user_days AS d "
-        "JOIN raw.dim_account AS a ON a.account_key = d.account_key JOIN raw.dim_user AS u ON u.user_key = d.user_key"
+        "SELECT u.user_id, d.* FROM intermediate.user_days AS d JOIN raw.dim_user AS u ON u.user_key = d.user_key"
     ),
     "trial_usage": (
         "SELECT *, coalesce(last_active_date - activity_date + trial_day, 0) AS last_active_day "

@@ -29,8 +29,8 @@ SELECT count(*), bit_xor(hash(account_key, user_key, event_key, occurred_at, kno
 PARQUET_SCAN = """
 SELECT count(*), bit_xor(hash(id, event, account_id, user_id, timestamp, received_at)) FROM read_parquet($path)
 """
-USER_DAYS = ("intermediate.event_days", "intermediate.user_days")
-"""The usage rollup is built in two models: by announced keys, then by canonical ones."""
+USER_DAYS = ("intermediate.event_days", "intermediate.placed_days", "intermediate.user_days")
+"""The usage rollup is built in steps: by announced keys, then with what they stand for, then by canonical ones."""
 EVENTS, TRIAL_DAYS = "raw.events", "intermediate.trial_days"
 USAGE = "intermediate.trial_usage_days"
 """Use of every trial on every day: what the other tools are asked for too."""

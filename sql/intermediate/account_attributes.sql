@@ -7,30 +7,12 @@ description: >
 grain: one row per account, attribute and announced change
 key: [account_key, attribute, occurred_at, known_at, value]
 not_null: [account_key, attribute, value, occurred_at, known_at, known_date]
+incremental: [account_key]
 */
-WITH calls AS (
-  SELECT
-    i.kind, i.user_key, i.occurred_at, i.channel, i.touch, CAST(i.traits AS JSON) AS body,
-    CASE WHEN i.account_key <> 0 THEN i.account_key ELSE l.account_key END AS announced_key,
-    greatest(i.known_at, CASE WHEN i.account_key <> 0 THEN i.known_at ELSE coalesce(l.known_at, i.known_at) END) AS known_at,
-    greatest(i.known_date, CASE WHEN i.account_key <> 0 THEN i.known_date ELSE coalesce(l.known_date, i.known_date) END) AS known_date
-  FROM staging.identities AS i
-  CROSS JOIN config.clock AS c
-  LEFT JOIN intermediate.user_links AS l ON l.user_key = i.user_key
-  LEFT JOIN intermediate.users AS u ON u.user_key = i.user_key
-  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at
-    AND i.kind IN ('identify', 'group') AND (u.excluded_date IS NULL OR u.excluded_date > i.known_date)
-),
-
-placed AS (
-  SELECT
-    k.kind, k.occurred_at, k.channel, k.touch, k.body,
-    coalesce(m.account_key, k.announced_key) AS account_key,
-    greatest(k.known_at, coalesce(m.known_at, k.known_at)) AS known_at,
-    greatest(k.known_date, coalesce(m.known_date, k.known_date)) AS known_date
-  FROM calls AS k
-  LEFT JOIN intermediate.account_links AS m ON m.announced_key = k.announced_key
-  WHERE k.announced_key IS NOT NULL
+WITH placed AS (
+  SELECT k.kind, k.occurred_at, k.channel, k.touch, CAST(k.traits AS JSON) AS body, k.account_key, k.known_at, k.known_date
+  FROM intermediate.placed_calls AS k
+  WHERE NOT k.is_excluded
 ),
 
 touches AS (

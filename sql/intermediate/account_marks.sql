@@ -6,6 +6,7 @@ description: >
 grain: one row per account and mark
 key: [account_key, mark]
 not_null: [account_key, mark, known_date]
+incremental: [account_key]
 accepted: {mark: [internal, competitor, free_mail, company, title, other_title, test_mode, live_mode]}
 */
 WITH instant_days AS (  -- the reporting days each UTC date touches: an equality for the join, or it would compare every day
@@ -14,58 +15,46 @@ WITH instant_days AS (  -- the reporting days each UTC date touches: an equality
   SELECT CAST(ends_at AS DATE), day, starts_at, ends_at FROM config.calendar
 ),
 
-calls AS (
-  SELECT i.kind, i.account_key, i.user_key, i.known_date, i.title, i.domain
-  FROM staging.identities AS i
-  CROSS JOIN config.clock AS c
-  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at
-),
-
 personal AS (
-  SELECT a.user_key, 'domain' AS fact, split_part(a.email, '@', 2) AS value, a.known_date FROM intermediate.user_addresses AS a
-  UNION ALL
-  SELECT k.user_key, 'title' AS fact, lower(k.title) AS value, min(k.known_date) AS known_date
-  FROM calls AS k
-  WHERE k.kind = 'identify' AND k.user_key <> 0 AND k.title IS NOT NULL
-  GROUP BY k.user_key, lower(k.title)
-),
-
-shared AS (
   -- what one id of a person said holds for another from the day the two were known to be one
   SELECT
-    m.account_key, p.fact, p.value, m.excluded_date,
+    m.account_key, 'domain' AS fact, split_part(p.email, '@', 2) AS value, m.excluded_date,
     CASE WHEN l.user_key = m.user_key THEN greatest(m.known_date, p.known_date)
       ELSE greatest(m.known_date, p.known_date, coalesce(a.known_date, p.known_date), coalesce(b.known_date, p.known_date)) END AS known_date
   FROM intermediate.account_members AS m
   INNER JOIN intermediate.user_links AS l ON l.canonical_user_key = m.canonical_user_key
-  INNER JOIN personal AS p ON p.user_key = l.user_key
+  INNER JOIN intermediate.user_addresses AS p ON p.user_key = l.user_key
+  LEFT JOIN intermediate.user_aliases AS a ON a.user_key = m.user_key
+  LEFT JOIN intermediate.user_aliases AS b ON b.user_key = l.user_key
+  UNION ALL
+  SELECT
+    m.account_key, 'title' AS fact, lower(p.value) AS value, m.excluded_date,
+    CASE WHEN l.user_key = m.user_key THEN greatest(m.known_date, p.known_date)
+      ELSE greatest(m.known_date, p.known_date, coalesce(a.known_date, p.known_date), coalesce(b.known_date, p.known_date)) END AS known_date
+  FROM intermediate.account_members AS m
+  INNER JOIN intermediate.user_links AS l ON l.canonical_user_key = m.canonical_user_key
+  INNER JOIN intermediate.user_facts AS p ON p.user_key = l.user_key AND p.fact = 'title'
   LEFT JOIN intermediate.user_aliases AS a ON a.user_key = m.user_key
   LEFT JOIN intermediate.user_aliases AS b ON b.user_key = l.user_key
 ),
 
-customers AS (
-  SELECT a.account_key AS announced_key, a.is_test, split_part(lower(trim(s.email)), '@', 2) AS domain, a.known_date AS linked_date, greatest(a.known_date, d.day) AS known_date
-  FROM intermediate.customer_accounts AS a
+billed AS (
+  SELECT a.account_key, split_part(lower(trim(s.email)), '@', 2) AS value, greatest(a.known_date, d.day) AS known_date
+  FROM intermediate.account_customers AS a
   CROSS JOIN config.clock AS c
-  LEFT JOIN staging.stripe_customers AS s
+  INNER JOIN staging.stripe_customers AS s
     ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.customer_created_at IS NOT NULL THEN s.customer_created_at < c.as_of ELSE s.occurred_at < c.as_of END
-  LEFT JOIN instant_days AS d ON d.utc_date = CAST(s.known_at AS DATE) AND s.known_at >= d.starts_at AND s.known_at < d.ends_at
-),
-
-announced AS (
-  SELECT k.account_key AS announced_key, 'domain' AS fact, k.domain AS value, k.known_date FROM calls AS k WHERE k.kind = 'group' AND k.account_key <> 0
-  UNION ALL
-  SELECT k.announced_key, 'domain' AS fact, k.domain AS value, k.known_date FROM customers AS k
-  UNION ALL
-  SELECT k.announced_key, CASE WHEN k.is_test THEN 'test_mode' ELSE 'live_mode' END AS fact, '' AS value, k.linked_date AS known_date FROM customers AS k
+  INNER JOIN instant_days AS d ON d.utc_date = CAST(s.known_at AS DATE) AND s.known_at >= d.starts_at AND s.known_at < d.ends_at
 ),
 
 facts AS (
-  SELECT s.account_key, s.fact, s.value, s.known_date FROM shared AS s WHERE s.excluded_date IS NULL OR s.excluded_date > s.known_date
+  SELECT s.account_key, s.fact, s.value, s.known_date FROM personal AS s WHERE s.excluded_date IS NULL OR s.excluded_date > s.known_date
   UNION ALL
-  SELECT coalesce(m.account_key, n.announced_key) AS account_key, n.fact, n.value, greatest(n.known_date, coalesce(m.known_date, n.known_date)) AS known_date
-  FROM announced AS n
-  LEFT JOIN intermediate.account_links AS m ON m.announced_key = n.announced_key
+  SELECT k.account_key, 'domain' AS fact, k.domain AS value, k.known_date FROM intermediate.placed_calls AS k WHERE k.kind = 'group' AND k.is_named
+  UNION ALL
+  SELECT k.account_key, 'domain' AS fact, k.value, k.known_date FROM billed AS k
+  UNION ALL
+  SELECT k.account_key, CASE WHEN k.is_test THEN 'test_mode' ELSE 'live_mode' END AS fact, '' AS value, k.known_date FROM intermediate.account_customers AS k
 ),
 
 titles AS (

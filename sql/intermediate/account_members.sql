@@ -4,23 +4,13 @@ description: >
 grain: one row per account and user
 key: [account_key, user_key]
 not_null: [account_key, user_key, canonical_user_key, known_date]
+incremental: [account_key]
 */
-WITH placed AS (
-  SELECT
-    p.user_key, l.canonical_user_key,
-    CASE WHEN p.account_key <> 0 THEN p.account_key ELSE l.account_key END AS announced_key,
-    CASE WHEN p.account_key <> 0 THEN p.known_date ELSE greatest(p.known_date, l.known_date) END AS known_date
-  FROM intermediate.account_users AS p
-  INNER JOIN intermediate.user_links AS l ON l.user_key = p.user_key
-),
-
-merged AS (
-  SELECT
-    coalesce(m.account_key, p.announced_key) AS account_key, p.user_key, p.canonical_user_key,
-    min(greatest(p.known_date, coalesce(m.known_date, p.known_date))) AS known_date
-  FROM placed AS p
-  LEFT JOIN intermediate.account_links AS m ON m.announced_key = p.announced_key
-  GROUP BY coalesce(m.account_key, p.announced_key), p.user_key, p.canonical_user_key
+WITH merged AS (
+  SELECT p.account_key, p.user_key, p.canonical_user_key, min(p.known_date) AS known_date
+  FROM intermediate.account_people AS p
+  WHERE p.canonical_user_key IS NOT NULL
+  GROUP BY p.account_key, p.user_key, p.canonical_user_key
 )
 
 SELECT

@@ -6,6 +6,7 @@ description: >
 grain: one row per account and run of days without a change
 key: [account_key, known_from]
 not_null: [account_key, known_from, known_to, has_company_domain, is_latest]
+incremental: [account_key]
 accepted: {undesirable_reason: [internal, competitor, free_mail, title, test_mode]}
 */
 WITH news AS (

@@ -5,30 +5,25 @@ description: >
 grain: one row per account
 key: [account_key]
 not_null: [account_key, account_id]
+incremental: [account_key]
 accepted: {undesirable_reason: [internal, competitor, free_mail, title, test_mode]}
 */
 WITH calls AS (
-  SELECT coalesce(m.account_key, i.account_key) AS account_key, i.occurred_at, i.known_at, i.call_id, i.name, i.domain, i.owner, i.created_at
-  FROM staging.identities AS i
-  CROSS JOIN config.clock AS c
-  LEFT JOIN intermediate.account_links AS m ON m.announced_key = i.account_key
-  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at AND i.kind = 'group' AND i.account_key <> 0
+  SELECT i.account_key, i.occurred_at, i.told_at AS known_at, i.call_id, i.name, i.domain, i.owner, i.created_at
+  FROM intermediate.placed_calls AS i
+  WHERE i.kind = 'group' AND i.is_named
 ),
 
 actions AS (
-  SELECT coalesce(m.account_key, e.account_key) AS account_key, e.event_id, e.occurred_at, e.known_at
-  FROM intermediate.notable_events AS e
-  LEFT JOIN intermediate.account_links AS m ON m.announced_key = e.account_key
-  WHERE e.role = 'sales_action' AND e.account_key <> 0
+  SELECT e.account_key, e.event_id, e.occurred_at, e.told_at AS known_at
+  FROM intermediate.placed_events AS e
+  WHERE e.role = 'sales_action' AND e.is_named
 ),
 
 customers AS (
-  SELECT
-    coalesce(m.account_key, a.account_key) AS account_key, s.occurred_at, s.known_at, s.record_id, s.name, lower(trim(s.email)) AS email, a.known_at AS seen_at,
-    s.customer_created_at
-  FROM intermediate.customer_accounts AS a
+  SELECT a.account_key, s.occurred_at, s.known_at, s.record_id, s.name, lower(trim(s.email)) AS email, a.linked_at AS seen_at, s.customer_created_at
+  FROM intermediate.account_customers AS a
   CROSS JOIN config.clock AS c
-  LEFT JOIN intermediate.account_links AS m ON m.announced_key = a.account_key
   LEFT JOIN staging.stripe_customers AS s
     ON s.customer_id = a.customer_id AND s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.customer_created_at IS NOT NULL THEN s.customer_created_at < c.as_of ELSE s.occurred_at < c.as_of END
 ),
@@ -67,9 +62,7 @@ latest AS (
 ),
 
 sightings AS (
-  SELECT coalesce(m.account_key, p.account_key) AS account_key, p.first_at AS seen_at FROM intermediate.account_users AS p LEFT JOIN intermediate.account_links AS m ON m.announced_key = p.account_key WHERE p.account_key <> 0
-  UNION ALL
-  SELECT n.account_key, n.first_seen_at AS seen_at FROM intermediate.contacts AS n
+  SELECT p.account_key, p.first_at AS seen_at FROM intermediate.account_people AS p
   UNION ALL
   SELECT k.account_key, least(k.seen_at, coalesce(k.customer_created_at, k.seen_at)) AS seen_at FROM customers AS k
   UNION ALL

@@ -5,6 +5,7 @@ key: [trial_id]
 not_null: [trial_id, subscription_id, ordinal, kind, started_at, first_version_no, known_at, history]
 accepted: {kind: [trial, freemium], history: [event, snapshot]}
 decision: re-entry
+incremental: [subscription_id]
 */
 WITH followed AS (
   SELECT s.*, lag(s.left_at) OVER (PARTITION BY s.subscription_id ORDER BY s.spell_no) AS left_before,

@@ -7,6 +7,7 @@ description: >
 grain: one row per Stripe customer seen
 key: [customer_id]
 not_null: [customer_id, account_key, account_id, method, known_at, known_date, is_test]
+incremental: [customer_id]
 accepted: {method: [metadata, checkout, map, email, unresolved]}
 decision: customer-to-account
 */
@@ -16,66 +17,27 @@ WITH instant_days AS (  -- the reporting days each UTC date touches: an equality
   SELECT CAST(ends_at AS DATE), day, starts_at, ends_at FROM config.calendar
 ),
 
-said AS (
-  -- a snapshot proves a customer from its created instant; what it says is known from landing on
-  SELECT
-    s.customer_id, coalesce(s.metadata, '{}') AS metadata, CAST(NULL AS VARCHAR) AS reference, s.email, s.livemode, s.known_at,
-    CASE WHEN s.kind = 'object' THEN coalesce(s.customer_created_at, s.occurred_at) ELSE s.occurred_at END AS occurred_at
-  FROM staging.stripe_customers AS s
-  CROSS JOIN config.clock AS c
-  WHERE s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.customer_created_at IS NOT NULL THEN s.customer_created_at < c.as_of ELSE s.occurred_at < c.as_of END
-  UNION ALL
-  SELECT
-    s.customer_id, coalesce(s.metadata, '{}') AS metadata, CAST(NULL AS VARCHAR) AS reference, CAST(NULL AS VARCHAR) AS email, s.livemode, s.known_at,
-    CASE WHEN s.kind = 'object' THEN coalesce(s.subscription_created_at, s.occurred_at) ELSE s.occurred_at END AS occurred_at
-  FROM staging.stripe_subscriptions AS s
-  CROSS JOIN config.clock AS c
-  WHERE s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.subscription_created_at IS NOT NULL THEN s.subscription_created_at < c.as_of ELSE s.occurred_at < c.as_of END
-  UNION ALL
-  SELECT
-    s.customer_id, '{}' AS metadata, s.client_reference_id AS reference, s.email, s.livemode, s.known_at,
-    CASE WHEN s.kind = 'object' THEN coalesce(s.session_created_at, s.occurred_at) ELSE s.occurred_at END AS occurred_at
-  FROM staging.stripe_checkout_sessions AS s
-  CROSS JOIN config.clock AS c
-  WHERE s.known_at < c.known_at AND CASE WHEN s.kind = 'object' AND s.session_created_at IS NOT NULL THEN s.session_created_at < c.as_of ELSE s.occurred_at < c.as_of END
-),
-
-seen AS (
-  SELECT s.customer_id, CAST(s.metadata AS JSON) ->> p.account_metadata_key AS metadata_account, s.reference, lower(trim(s.email)) AS email, s.livemode, s.occurred_at, s.known_at
-  FROM said AS s
-  CROSS JOIN config.parameters AS p
-  WHERE s.customer_id IS NOT NULL
-),
-
 customers AS (
-  SELECT s.customer_id, min(s.known_at) AS known_at, min(CASE WHEN s.livemode THEN 1 ELSE 0 END) AS lives, count(s.livemode) AS told
-  FROM seen AS s
-  GROUP BY s.customer_id
-),
-
-people AS (
-  SELECT
-    a.email, l.account_key, greatest(a.known_at, l.known_at) AS known_at,
-    row_number() OVER (PARTITION BY a.email ORDER BY greatest(a.known_at, l.known_at), a.place) AS place
-  FROM intermediate.user_addresses AS a
-  INNER JOIN intermediate.user_links AS l ON l.user_key = a.user_key
+  SELECT s.customer_id, s.own_account_id, min(s.known_at) AS known_at, min(CASE WHEN s.livemode THEN 1 ELSE 0 END) AS lives, count(s.livemode) AS told
+  FROM intermediate.customer_mentions AS s
+  GROUP BY s.customer_id, s.own_account_id
 ),
 
 candidates AS (
   SELECT s.customer_id, a.account_key, a.account_id, 'metadata' AS method, 1 AS priority, s.known_at, s.occurred_at
-  FROM seen AS s INNER JOIN staging.accounts AS a ON a.account_id = s.metadata_account
+  FROM intermediate.customer_mentions AS s INNER JOIN staging.accounts AS a ON a.account_id = s.metadata_account_id
   UNION ALL
   SELECT s.customer_id, a.account_key, a.account_id, 'checkout' AS method, 2 AS priority, s.known_at, s.occurred_at
-  FROM seen AS s INNER JOIN staging.accounts AS a ON a.account_id = s.reference
+  FROM intermediate.customer_mentions AS s INNER JOIN staging.accounts AS a ON a.account_id = s.reference_account_id
   UNION ALL
   SELECT k.customer_id, a.account_key, a.account_id, 'map' AS method, 3 AS priority, k.known_at, k.known_at AS occurred_at
   FROM customers AS k INNER JOIN config.customer_map AS m ON m.customer_id = k.customer_id INNER JOIN staging.accounts AS a ON a.account_id = m.account_id
   UNION ALL
   SELECT s.customer_id, a.account_key, a.account_id, 'email' AS method, 4 AS priority, greatest(s.known_at, p.known_at) AS known_at, s.occurred_at
-  FROM seen AS s INNER JOIN people AS p ON p.email = s.email AND p.place = 1 INNER JOIN staging.accounts AS a ON a.account_key = p.account_key
+  FROM intermediate.customer_mentions AS s INNER JOIN intermediate.address_accounts AS p ON p.email = s.email INNER JOIN staging.accounts AS a ON a.account_id = p.account_id
   UNION ALL
   SELECT k.customer_id, a.account_key, a.account_id, 'unresolved' AS method, 5 AS priority, k.known_at, k.known_at AS occurred_at
-  FROM customers AS k INNER JOIN staging.accounts AS a ON a.account_id = 'stripe:' || k.customer_id
+  FROM customers AS k INNER JOIN staging.accounts AS a ON a.account_id = k.own_account_id
 ),
 
 named AS (

@@ -6,27 +6,27 @@ not_null: [account_key, k_to, user_id]
 incremental: [account_key]
 determines: {trial_id: account_key}
 */
-WITH people AS (
-  SELECT x.user_key, x.user_id, row_number() OVER (ORDER BY x.user_id) AS place
-  FROM intermediate.users AS x
+WITH used AS (
+  SELECT
+    t.trial_id, t.account_key, t.days_kept, u.value_events, x.user_id,
+    greatest(b.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS known_day,
+    dense_rank() OVER (PARTITION BY t.trial_id ORDER BY x.user_id) AS place
+  FROM intermediate.trial_dates AS t
+  JOIN intermediate.user_days AS u ON u.account_key = t.account_key AND u.activity_date >= t.start_date
+  JOIN config.calendar AS b ON b.day = u.known_date
+  JOIN intermediate.users AS x ON x.user_key = u.user_key
+  WHERE u.value_events > 0
+),
+
+people AS (
+  SELECT DISTINCT trial_id, account_key, place, user_id FROM used
 ),
 
 totals AS (
   SELECT
-    t.trial_id,
-    t.account_key,
-    t.days_kept,
-    x.place,
-    greatest(b.day_no, coalesce(t.account_known_no, t.start_no)) - t.start_no + 1 AS known_day,
-    CAST(sum(u.value_events) OVER (
-      PARTITION BY t.trial_id, x.place ORDER BY greatest(b.day_no, coalesce(t.account_known_no, t.start_no))
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS BIGINT) AS total
-  FROM intermediate.trial_dates AS t
-  JOIN intermediate.user_days AS u ON u.account_key = t.account_key AND u.activity_date >= t.start_date
-  JOIN config.calendar AS b ON b.day = u.known_date
-  JOIN people AS x ON x.user_key = u.user_key
-  WHERE u.value_events > 0
+    u.trial_id, u.account_key, u.days_kept, u.place, u.known_day,
+    CAST(sum(u.value_events) OVER (PARTITION BY u.trial_id, u.place ORDER BY u.known_day ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS BIGINT) AS total
+  FROM used AS u
 ),
 
 -- totals only grow, so the greatest total up to a day is the leader's; the low part breaks ties towards the least user_id
@@ -58,5 +58,5 @@ SELECT
   CAST(coalesce(lead(c.known_day) OVER (PARTITION BY c.trial_id ORDER BY c.known_day) - 1, c.days_kept) AS INTEGER) AS k_to, -- last one
   CAST(x.user_id AS VARCHAR) AS user_id -- the user, the least id among equals
 FROM changes AS c
-JOIN people AS x ON x.place = c.place
+JOIN people AS x ON x.trial_id = c.trial_id AND x.account_key = c.account_key AND x.place = c.place
 WHERE c.place_before IS NULL OR c.place_before <> c.place

@@ -3,6 +3,7 @@ description: Items of every subscription record known by the cut, with their mon
 grain: one row per Stripe record and item
 key: [source_id, item_no]
 not_null: [source_id, item_no, subscription_id]
+incremental: [subscription_id]
 */
 WITH items AS (
   SELECT i.*,

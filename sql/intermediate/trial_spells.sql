@@ -3,6 +3,7 @@ description: Unbroken times a Stripe subscription spent in trialing, before re-e
 grain: one row per subscription and spell
 key: [subscription_id, spell_no]
 not_null: [subscription_id, spell_no, first_version_no, last_version_no, started_at, ends_at, original_ends_at]
+incremental: [subscription_id]
 */
 WITH stepped AS (
   SELECT v.*,

@@ -2,63 +2,27 @@
 description: Use per canonical account and person, internal and test users left out from the day they were known to be such
 grain: one row per account, user, activity day and known day
 key: [account_key, user_key, activity_date, known_date]
-not_null: [events, value_events, capped_events, feature_mask]
-incremental: [activity_date]
+not_null: [account_id, events, value_events, capped_events, feature_mask]
+incremental: [account_key, user_key, activity_date]
 checks:
   - name: the_cap_only_takes_away
     level: fail
     sql: SELECT account_key, user_key, activity_date, known_date FROM intermediate.user_days WHERE capped_events > value_events OR capped_events < 0
 */
-WITH resolved AS (
-  -- an event that names an account belongs to it, whoever sent it; only a nameless one follows its user
+WITH days AS (
   SELECT
-    CASE WHEN e.account_key = 0 THEN l.account_key ELSE e.account_key END AS announced_key,
-    coalesce(l.canonical_user_key, e.user_key) AS user_key,
-    e.activity_date,
-    CASE WHEN e.account_key = 0 AND l.known_date > e.known_date THEN l.known_date ELSE e.known_date END AS known_date,
-    e.events,
-    e.value_events,
-    e.feature_mask,
-    e.first_at,
-    e.last_at,
-    e.last_value_at
-  FROM intermediate.event_days AS e
-  LEFT JOIN intermediate.user_links AS l ON l.user_key = e.user_key
-  LEFT JOIN intermediate.users AS x ON x.user_key = e.user_key
-  WHERE x.excluded_date IS NULL OR x.excluded_date > CASE WHEN e.account_key = 0 AND l.known_date > e.known_date THEN l.known_date ELSE e.known_date END
-),
-
-merged AS (
-  SELECT
-    coalesce(m.account_key, r.announced_key) AS account_key,
+    r.account_key,
     r.user_key,
     r.activity_date,
-    CASE WHEN m.known_date > r.known_date THEN m.known_date ELSE r.known_date END AS known_date,
-    r.events,
-    r.value_events,
-    r.feature_mask,
-    r.first_at,
-    r.last_at,
-    r.last_value_at
-  FROM resolved AS r
-  LEFT JOIN intermediate.account_links AS m ON m.announced_key = r.announced_key
-  WHERE r.announced_key <> 0
-),
-
-days AS (
-  SELECT
-    account_key,
-    user_key,
-    activity_date,
-    known_date,
-    CAST(sum(events) AS INTEGER) AS events,
-    CAST(sum(value_events) AS INTEGER) AS value_events,
-    bit_or(feature_mask) AS feature_mask,
-    min(first_at) AS first_at,
-    max(last_at) AS last_at,
-    max(last_value_at) AS last_value_at
-  FROM merged
-  GROUP BY account_key, user_key, activity_date, known_date
+    r.known_date,
+    CAST(sum(r.events) AS INTEGER) AS events,
+    CAST(sum(r.value_events) AS INTEGER) AS value_events,
+    bit_or(r.feature_mask) AS feature_mask,
+    min(r.first_at) AS first_at,
+    max(r.last_at) AS last_at,
+    max(r.last_value_at) AS last_value_at
+  FROM intermediate.resolved_days AS r
+  GROUP BY r.account_key, r.user_key, r.activity_date, r.known_date
 ),
 
 known_so_far AS (
@@ -72,7 +36,8 @@ known_so_far AS (
 )
 
 SELECT
-  CAST(k.account_key AS INTEGER) AS account_key, -- canonical account
+  CAST(k.account_key AS INTEGER) AS account_key, -- canonical account, physical
+  CAST(a.account_id AS VARCHAR) AS account_id, -- canonical account
   CAST(k.user_key AS INTEGER) AS user_key, -- person, all ids joined by aliases; 0 when the calls named none
   CAST(k.activity_date AS DATE) AS activity_date, -- reporting day of the use
   CAST(k.known_date AS DATE) AS known_date, -- day the use AND its account were known
@@ -86,3 +51,4 @@ SELECT
   CAST(k.last_value_at AS TIMESTAMP) AS last_value_at -- last value event, NULL when there was none, UTC
 FROM known_so_far AS k
 CROSS JOIN config.parameters AS p
+INNER JOIN staging.accounts AS a ON a.account_key = k.account_key

@@ -6,39 +6,19 @@ description: >
 grain: one row per user seen
 key: [user_key]
 not_null: [user_key, user_id, canonical_user_key, is_excluded, first_seen_at]
+incremental: [canonical_user_key]
 accepted: {excluded_reason: [internal, listed]}
 */
 WITH seen AS (
-  SELECT
-    p.user_key, coalesce(l.canonical_user_key, p.user_key) AS canonical_user_key, u.user_id,
-    min(p.first_at) AS first_seen_at, min(p.known_date) AS known_date, min(l.known_date) AS joined_date
-  FROM intermediate.account_users AS p
-  INNER JOIN staging.users AS u ON u.user_key = p.user_key
-  LEFT JOIN intermediate.user_aliases AS l ON l.user_key = p.user_key
-  WHERE p.user_key <> 0
-  GROUP BY p.user_key, coalesce(l.canonical_user_key, p.user_key), u.user_id
-),
-
-calls AS (
-  SELECT coalesce(l.canonical_user_key, i.user_key) AS canonical_user_key, i.occurred_at, i.known_at, i.call_id, i.email, i.name, i.title
-  FROM staging.identities AS i
-  CROSS JOIN config.clock AS c
-  LEFT JOIN intermediate.user_aliases AS l ON l.user_key = i.user_key
-  WHERE i.occurred_at < c.as_of AND i.known_at < c.known_at AND i.kind = 'identify' AND i.user_key <> 0
-),
-
-facts AS (
-  SELECT k.canonical_user_key, 'email' AS fact, k.email AS value, k.occurred_at, k.known_at, k.call_id FROM calls AS k WHERE k.email IS NOT NULL
-  UNION ALL
-  SELECT k.canonical_user_key, 'name' AS fact, k.name AS value, k.occurred_at, k.known_at, k.call_id FROM calls AS k WHERE k.name IS NOT NULL
-  UNION ALL
-  SELECT k.canonical_user_key, 'title' AS fact, k.title AS value, k.occurred_at, k.known_at, k.call_id FROM calls AS k WHERE k.title IS NOT NULL
+  SELECT p.user_key, p.canonical_user_key, p.user_id, min(p.first_at) AS first_seen_at, min(p.known_date) AS known_date, min(p.joined_date) AS joined_date
+  FROM intermediate.first_sightings AS p
+  GROUP BY p.user_key, p.canonical_user_key, p.user_id
 ),
 
 ranked AS (
   SELECT f.canonical_user_key, f.fact, f.value,
-    row_number() OVER (PARTITION BY f.canonical_user_key, f.fact ORDER BY f.occurred_at DESC, f.known_at DESC, f.call_id) AS place
-  FROM facts AS f
+    row_number() OVER (PARTITION BY f.canonical_user_key, f.fact ORDER BY f.last_said_at DESC, f.last_known_at DESC, f.last_call_id) AS place
+  FROM intermediate.user_facts AS f
 ),
 
 latest AS (
@@ -66,24 +46,25 @@ people AS (
 ),
 
 evidence AS (
-  SELECT a.user_key, 'internal' AS reason, a.known_date
-  FROM intermediate.user_addresses AS a INNER JOIN config.excluded_domains AS x ON lower(x.domain) = split_part(a.email, '@', 2)
+  SELECT s.canonical_user_key, s.user_key, 'internal' AS reason, a.known_date
+  FROM seen AS s INNER JOIN intermediate.user_addresses AS a ON a.user_key = s.user_key INNER JOIN config.excluded_domains AS x ON lower(x.domain) = split_part(a.email, '@', 2)
   WHERE x.reason = 'internal'
   UNION ALL
-  SELECT a.user_key, 'listed' AS reason, a.known_date FROM intermediate.user_addresses AS a INNER JOIN config.excluded_users AS x ON lower(x.user_id) = a.email
+  SELECT s.canonical_user_key, s.user_key, 'listed' AS reason, a.known_date
+  FROM seen AS s INNER JOIN intermediate.user_addresses AS a ON a.user_key = s.user_key INNER JOIN config.excluded_users AS x ON lower(x.user_id) = a.email
   UNION ALL
-  SELECT s.user_key, 'listed' AS reason, s.known_date FROM seen AS s INNER JOIN config.excluded_users AS x ON x.user_id = s.user_id
+  SELECT s.canonical_user_key, s.user_key, 'listed' AS reason, s.known_date FROM seen AS s INNER JOIN config.excluded_users AS x ON x.user_id = s.user_id
 ),
 
 excluded AS (
   -- what is known of one id of a person holds for another from the day the two were known to be one
   SELECT
-    s.user_key, min(e.reason) AS reason,
+    s.canonical_user_key, s.user_key, min(e.reason) AS reason,
     min(CASE WHEN o.user_key = s.user_key THEN e.known_date ELSE greatest(e.known_date, coalesce(s.joined_date, e.known_date), coalesce(o.joined_date, e.known_date)) END) AS known_date
   FROM seen AS s
   INNER JOIN seen AS o ON o.canonical_user_key = s.canonical_user_key
-  INNER JOIN evidence AS e ON e.user_key = o.user_key
-  GROUP BY s.user_key
+  INNER JOIN evidence AS e ON e.canonical_user_key = o.canonical_user_key AND e.user_key = o.user_key
+  GROUP BY s.canonical_user_key, s.user_key
 )
 
 SELECT
@@ -99,4 +80,4 @@ SELECT
   CAST(s.first_seen_at AS TIMESTAMP) AS first_seen_at -- first event or identity call of this id
 FROM seen AS s
 INNER JOIN people AS p ON p.canonical_user_key = s.canonical_user_key
-LEFT JOIN excluded AS x ON x.user_key = s.user_key
+LEFT JOIN excluded AS x ON x.canonical_user_key = s.canonical_user_key AND x.user_key = s.user_key

@@ -15,13 +15,12 @@ WITH tried AS (
     GROUP BY t.account_id
 ),
 used AS (
-    SELECT a.account_id, min(u.first_at) AS first_seen_at, max(u.last_value_at) AS last_active_at,
+    SELECT u.account_id, min(u.first_at) AS first_seen_at, max(u.last_value_at) AS last_active_at,
         count(DISTINCT CASE WHEN u.user_key <> 0 THEN u.user_key END) AS users,
         count(DISTINCT CASE WHEN u.value_events > 0 THEN u.activity_date END) AS active_days,
         CAST(sum(u.value_events) AS BIGINT) AS value_events
-    FROM intermediate.accounts AS a
-    JOIN intermediate.user_days AS u ON u.account_key = a.account_key
-    GROUP BY a.account_id
+    FROM intermediate.user_days AS u
+    GROUP BY u.account_id
 ),
 customers AS (
     SELECT a.account_id, min(c.customer_id) AS stripe_customer_id, count(*) AS stripe_customers

@@ -6,6 +6,7 @@ description: >
 grain: one row per declared event
 key: [event_id]
 not_null: [event_id]
+materialized: table  # several models read it, and a body is costly to read
 */
 WITH parsed AS (
   SELECT p.event_id, CAST(p.properties AS JSON) AS body

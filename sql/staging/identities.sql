@@ -6,6 +6,7 @@ grain: one row per call
 key: [call_id]
 not_null: [call_id, kind, user_key, account_key, previous_user_key, occurred_at, known_at, known_date]
 accepted: {kind: [identify, group, alias]}
+materialized: table  # several models read it, and a body is costly to read
 */
 WITH parsed AS (
   SELECT i.*, CAST(i.traits AS JSON) AS body

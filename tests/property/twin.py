@@ -16,8 +16,19 @@ OF_THE_MACHINE = {"raw.loads", "raw.quarantine", "main.generation"}
 BOOKKEEPING = {"state"}
 """Schemas of the runner: what it notes about a store is that store's own."""
 KEYS = {
-    "dim_account": ("account_id", "account_key", ("account_key", "announced_key")),
-    "dim_user": ("user_id", "user_key", ("user_key", "canonical_user_key", "previous_user_key", "contact_user_key")),
+    "dim_account": ("account_id", "account_key", ("account_key", "announced_key", "placed_key")),
+    "dim_user": (
+        "user_id",
+        "user_key",
+        (
+            "user_key",
+            "announced_user_key",
+            "canonical_user_key",
+            "person_key",
+            "previous_user_key",
+            "contact_user_key",
+        ),
+    ),
     "dim_event": ("event_name", "event_key", ("event_key",)),
 }
 """Tables that give keys: the natural id, its key, and the columns anywhere that hold such keys.

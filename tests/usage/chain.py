@@ -24,6 +24,8 @@ from trialwise.transform.model import Model, find_files, load_model
 
 CALENDAR_END = dt.date(2027, 12, 31)
 USAGE = (
+    "intermediate.placed_days",
+    "intermediate.resolved_days",
     "intermediate.user_days",
     "intermediate.usage_calendar",
     "intermediate.trial_activity",

@@ -21,7 +21,8 @@ from trialwise.transform.keys import restrict
 from trialwise.transform.model import Model, find_files, load_model
 
 CHAIN = ("intermediate.event_days", *USAGE, *FEATURES)
-INCREMENTAL = tuple(name for name in CHAIN if name != "intermediate.usage_calendar")
+WITHOUT_KEYS = ("intermediate.usage_calendar", "intermediate.resolved_days")
+INCREMENTAL = tuple(name for name in CHAIN if name not in WITHOUT_KEYS)
 
 
 @cache
