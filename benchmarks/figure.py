@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 INK, FAINT = "#333333", "#dddddd"
 FULL, SMALL, LARGE = "#8c8c8c", "#1f6f8b", "#d1603d"
 SIZES = {1_000: "k", 1_000_000: "M"}
-STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 
 
 def main() -> int:
@@ -36,8 +36,13 @@ def draw(figures: list[dict[str, Any]], path: Path) -> None:
     mpl.rcParams.update({"svg.hashsalt": "trialwise", "svg.fonttype": "none", "font.family": "sans-serif"})
     figure, axes = plt.subplots(figsize=(8.4, 4.8))
     axes.set(xscale="log", yscale="log")
-    line(axes, [(one["events"], one["full_refresh"]["cpu"]) for one in figures], "everything built anew", FULL)
     names = list(dict.fromkeys(name for one in figures for name in one["batches"]))
+    whole = [
+        (one["events"], one["full_refresh"]["cpu"] + one["batches"][names[0]]["import"]["cpu"])
+        for one in figures
+        if names[0] in one["batches"]
+    ]
+    line(axes, whole, "everything\nbuilt anew", FULL)
     for name, color in zip(names, (SMALL, LARGE), strict=False):
         points = [
             (one["events"], one["batches"][name]["refresh"]["cpu"] + one["batches"][name]["import"]["cpu"])
@@ -47,6 +52,8 @@ def draw(figures: list[dict[str, Any]], path: Path) -> None:
         line(axes, points, name.replace(" events of ", " new events,\n"), color)
     axes.set_xticks([one["events"] for one in figures], [short(one["events"]) for one in figures])
     low, high = axes.get_ylim()
+    low, high = max([step for step in STEPS if step < low]), min([step for step in STEPS if step > high])
+    axes.set_ylim(low, high)
     steps = [step for step in STEPS if low <= step <= high]
     axes.set_yticks(steps, [f"{step:g}" for step in steps])
     axes.minorticks_off()

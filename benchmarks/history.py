@@ -365,8 +365,8 @@ def goals_of(figures: list[dict[str, Any]]) -> list[Goal]:
         Goal("G11", f"{size}: list of trials, p99, ms", Cost(**last["listing_ms"]["0.99"]), 15, by_clock=True),
         Goal("G14", f"{size}: a new day / full refresh", Cost(**last["new_day"]).over(full), 0.06),
         Goal("G14", f"{size}: noon, {last['noon_trials']:,} trials used / full refresh", noon.over(full), 0.03),
-        Goal("G15", f"{size}: publish all of trial_days / building it", days, 0.25),
-        Goal("G15", f"{size}: publish what changed by noon, s", Cost(**last["noon_publish"]), 0.1),
+        Goal("G15", f"{size}: publish: all of trial_days / building it", days, 0.25),
+        Goal("G15", f"{size}: publish: what changed by noon, s", Cost(**last["noon_publish"]), 0.1),
     ]
     for name, costs in last["batches"].items():
         refresh, work = Cost(**costs["refresh"]), Cost(**costs["refresh"]) + Cost(**costs["import"])
