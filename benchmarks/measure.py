@@ -31,7 +31,7 @@ SELECT count(*), bit_xor(hash(id, event, account_id, user_id, timestamp, receive
 """
 USER_DAYS = ("intermediate.event_days", "intermediate.placed_days", "intermediate.user_days")
 """The usage rollup is built in steps: by announced keys, then with what they stand for, then by canonical ones."""
-EVENTS, TRIAL_DAYS = "raw.events", "intermediate.trial_days"
+EVENTS, TRIALS, TRIAL_DAYS = "raw.events", "intermediate.trials", "intermediate.trial_days"
 USAGE = "intermediate.trial_usage_days"
 """Use of every trial on every day: what the other tools are asked for too."""
 AFTER_MODELS, PUBLISH = "checks, commit", "publish"
@@ -250,10 +250,14 @@ def measure_days(workspace: Workspace, results: Results, runs: int, say: Callabl
 
 
 def chosen(workspace: Workspace) -> tuple[frozenset[str], frozenset[str]]:
-    """The models between the events and the use of trials by day; those with a row per trial and day."""
+    """The models between the events and the use of trials by day; those with a row per trial and day.
+
+    Identity and trials are no part of the first: the other tools are not asked for them.
+    """
     models = pipeline.workspace_models(workspace)
     target = USAGE if USAGE in models else TRIAL_DAYS
     usage = (upstream(models, target) | {target}) & downstream(models, EVENTS)
+    usage = usage - upstream(models, TRIALS) - {TRIALS} | set(USER_DAYS)
     above = upstream(models, TRIAL_DAYS) | {TRIAL_DAYS}
     days = {name for name in above if {"trial_id", "trial_day"} <= set(models[name].header.key)}
     return frozenset(usage), frozenset(days)
