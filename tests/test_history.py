@@ -16,7 +16,10 @@ import pytest
 from tests.book import Book, content, january, lead, on_trial, paid, unpaid
 from tests.crash import crash_at_every_step
 from tests.delivery.conftest import at
-from trialwise.delivery import past
+from trialwise import chronicle
+from trialwise.delivery import past, shown
+from trialwise.delivery.publishing import Delta
+from trialwise.delivery.reader import Reader
 from trialwise.errors import InputError, NotFoundError
 from trialwise.history import History, Number
 from trialwise.restating import compare, is_restated
@@ -354,6 +357,20 @@ def test_a_damaged_history_is_set_aside_and_costs_no_results(book: Book) -> None
     assert kept.name == "history.sqlite.damaged-1"
     book.publish("2026-04-03", [paid("a"), unpaid("b")])
     assert [(row["old"], row["new"]) for row in restated(book, **RATE)] == [(1.0, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("score = 1.0, active_days_7d = 3", []), ("outcome = 'expired'", ["new_trials", "trial_conversion"])],
+)
+def test_use_and_scores_alone_bring_no_metric_of_trials(book: Book, change: str, told: list[str]) -> None:
+    store = book.store("2026-03-10", [on_trial("x", 50.0)], [], {}, "INSERT INTO raw.loads VALUES (1)")
+    store.execute(f"CREATE TABLE gone AS FROM marts.trials; CREATE TABLE came AS FROM gone; UPDATE came SET {change}")
+    changed = {"marts.trials": Delta("gone", "came", ("trial_id",)), "marts.clock": Delta()}
+    names = ["new_trials", "trial_conversion", "stickiness"]
+    with patch.object(shown, "names", lambda _: names):
+        assert sorted(chronicle.metrics_of(Reader(store, 1, ()), changed)) == told
+    store.close()
 
 
 # ── asking ───────────────────────────────────────────────────────────────────

@@ -37,6 +37,7 @@ DEFINING = ("trials", "conversion", "usage", "events", "features", "milestones",
             "segments", "score")  # fmt: skip
 """Sections of the configuration that define numbers."""
 TRIALS = "marts.trials"
+CLOCK = "marts.clock"
 OF_USE = frozenset({
     "trial_day", "active_days_7d", "active_days_14d", "active_days_28d", "current_streak_days", "longest_streak_days",
     "value_events_7d", "features_used", "last_active_at", "usage_intensity", "usage_band", "score", "score_hundredths",
@@ -109,7 +110,7 @@ def draft(
     behind = {name: _behind(reader, models, name) for name in reader.queries()}
     metrics, lists = set(metric_names(reader)), _lists(models)
     if changed is not None and known.has_day:
-        metrics = _metrics_of(reader, changed)
+        metrics = metrics_of(reader, changed)
         lists = [name for name in lists if name in changed]
     compared = compare(
         shown.numbers(reader, metrics), known.numbers, metrics, day, redefined(basis.context, definitions, behind)
@@ -202,12 +203,13 @@ def _basis(workspace: Workspace, history: History, current: int) -> Basis:
     return Basis() if newest is None else Basis(newest.last_load, None, newest.context, None, newest.generation)
 
 
-def _metrics_of(reader: Reader, changed: Mapping[str, Delta]) -> set[str]:
-    """The metrics that may say something else now.
+def metrics_of(reader: Reader, changed: Mapping[str, Delta]) -> set[str]:
+    """The metrics that may say something else now of a period that is over; what the clock's move does is seen daily.
 
     Most refreshes change what trials used and no more: then the shipped metrics of marts.trials alone stay as they are.
     """
-    found = shown.reading(reader, changed)
+    tables = changed.keys() - {CLOCK}
+    found = shown.reading(reader, tables)
     trials = changed.get(TRIALS)
     if trials is None or not (trials.gone and trials.came):
         return found
@@ -217,7 +219,7 @@ def _metrics_of(reader: Reader, changed: Mapping[str, Delta]) -> set[str]:
     gone, came = f"FROM {trials.gone}", f"FROM {trials.came}"
     if reader.engine.rows(same.format(gone, came)) or reader.engine.rows(same.format(came, gone)):
         return found
-    return shown.reading(reader, changed.keys() - {TRIALS}) | (found - METRICS.keys())
+    return shown.reading(reader, tables - {TRIALS}) | (found - METRICS.keys())
 
 
 def _behind(reader: Reader, models: Mapping[str, Model], metric: str) -> frozenset[str]:
@@ -227,7 +229,9 @@ def _behind(reader: Reader, models: Mapping[str, Model], metric: str) -> frozens
     is behind them only where they read memberships too.
     """
     paths = reader.queries()
-    waiting = [table for file in shown.files_of(metric) if file in paths for table in shown.tables_of(paths[file])]
+    waiting = [
+        table for file in shown.files_of(metric) if file in paths for table in shown.read_by(metric, paths[file])
+    ]
     found: set[str] = set()
     while waiting:
         table = waiting.pop()

@@ -27,6 +27,9 @@ VARIANTS = {
     "trial_conversion": (Options(definition="start_cohort", net=True), Options(definition="end_cohort", net=True)),
 }
 """What is kept of a metric beside its definitions with no option set: refunds show in these alone."""
+_SPLITS = frozenset({"marts.trial_splits"})
+ONLY_SPLIT = dict.fromkeys(METRICS, _SPLITS) | {"trial_conversion": _SPLITS | {"marts.memberships"}}
+"""Tables of which what is kept of a metric needs nothing: numbers are kept unsplit."""
 _COLUMNS = ("metric", "definition", "period_start", "period_end", "split_key", "split_value", "version", "numerator",
             "denominator", "pending", "value", "unit", "is_final")  # fmt: skip
 _OVER = "SELECT as_of_date, is_day_complete FROM marts.clock"
@@ -62,8 +65,14 @@ def reading(reader: Reader, tables: Collection[str]) -> set[str]:
     return {
         name
         for name in names(reader)
-        if any(tables_of(paths[file]) & set(tables) for file in files_of(name) if file in paths)
+        if any(read_by(name, paths[file]) & set(tables) for file in files_of(name) if file in paths)
     }
+
+
+def read_by(metric: str, path: Path) -> frozenset[str]:
+    """The tables a query reads for what is kept of a metric: of the shipped ones nothing that only splits need."""
+    found = tables_of(path)
+    return found - ONLY_SPLIT.get(metric, frozenset()) if metric in METRICS else found
 
 
 def files_of(metric: str) -> set[str]:
