@@ -97,3 +97,21 @@ CREATE OR REPLACE TEMP MACRO with_reader(call, env, properties) AS
       'recipient', coalesce(call ->> '$.context.traits.email', env ->> '$.context.traits.email'),
       'user_agent', coalesce(call ->> '$.context.user_agent', call ->> '$.context.userAgent'))), properties) AS VARCHAR)
     ELSE properties END;
+
+-- A record of somebody who was forgotten: blanks in the room it took; landing/redact.py writes it.
+CREATE OR REPLACE TEMP MACRO is_forgotten(raw, b64) AS
+  CASE WHEN b64 IS NOT NULL THEN b64 <> '' AND regexp_full_match(b64, '(ICAg)+') ELSE raw <> '' AND trim(raw, ' ') = '' END;
+
+-- A text as it is read, without escapes where it is JSON.
+CREATE OR REPLACE TEMP MACRO read_text_of(t) AS
+  replace(CASE WHEN contains(t, '\') AND json_valid(t) THEN CAST(json(t) AS VARCHAR) ELSE t END, '%40', '@');
+
+-- Bytes as a text; where they are none, what of them is ASCII.
+CREATE OR REPLACE TEMP MACRO bytes_as_text(b) AS coalesce(TRY(decode(b)), regexp_replace(CAST(b AS VARCHAR), '\\x[0-9A-F]{2}', ' ', 'g'));
+
+-- All that a frame says of a record, as one text.
+CREATE OR REPLACE TEMP MACRO told_by(raw, env, b64, detail) AS
+  concat_ws(' ', read_text_of(raw), read_text_of(env), detail, bytes_as_text(from_base64(b64)));
+
+-- The words of a text; landing/suppression.py is the other side of it.
+CREATE OR REPLACE TEMP MACRO words_of(t) AS regexp_extract_all(t, '[^\s"\\,;:<>()\[\]{}|/?&=!*#%''`]+');

@@ -4,7 +4,7 @@
 INSERT INTO calls
 WITH told AS (
   SELECT f.segment, f.i, f.n, f.o, f.r, f.arrived_at, f.raw AS sent, coalesce(t.call, f.raw) AS raw, CASE WHEN t.item IS NULL THEN f.env END AS env, f.b64,
-    coalesce(f.bad, t.reason, CASE WHEN NOT $readable THEN 'unknown_format' END) AS refused, coalesce(t.detail, f.detail) AS detail
+    CASE WHEN is_forgotten(f.raw, f.b64) THEN 'forgotten' ELSE coalesce(f.bad, t.reason, CASE WHEN NOT $readable THEN 'unknown_format' END) END AS refused, coalesce(t.detail, f.detail) AS detail
   FROM frames AS f LEFT JOIN translated AS t ON t.segment = f.segment AND t.item = f.i
 ),
 fields AS (

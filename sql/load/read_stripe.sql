@@ -3,7 +3,7 @@
 -- $livemode is 'true', 'false' or 'any'; $stripe_account is the account whose data this is, '' where it is not known.
 INSERT INTO stripe_records
 WITH told AS (
-  SELECT segment, i, n, o, arrived_at, raw, b64, coalesce(bad, json_problem(raw)) AS problem, detail FROM frames
+  SELECT segment, i, n, o, arrived_at, raw, b64, CASE WHEN is_forgotten(raw, b64) THEN 'forgotten' ELSE coalesce(bad, json_problem(raw)) END AS problem, detail FROM frames
 ),
 fields AS (
   SELECT *, CASE WHEN problem IS NULL THEN json_extract_string(raw, [

@@ -132,6 +132,11 @@ def write(archive: Archive) -> None:
     durable.replace(archive.folder / NAME, text.encode())
 
 
+def forgotten_path(target: Path, workspace: str) -> Path:
+    """Where the list of who was forgotten lies beside the backups of a workspace, for restoring one of before."""
+    return target / f"forgotten-{hashlib.sha256(workspace.encode()).hexdigest()[:16]}.json"
+
+
 def names(target: Path) -> list[str]:
     """The names of the whole backups in a target, the oldest first."""
     if not target.is_dir():

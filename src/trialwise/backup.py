@@ -20,7 +20,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from trialwise import archive
+from trialwise import archive, forgetting
 from trialwise.answers import open_results
 from trialwise.archive import Archive, Entry
 from trialwise.clock import utc_now
@@ -28,7 +28,7 @@ from trialwise.delivery.publishing import current_of
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import DiskFull, NotFoundError, StoreError
 from trialwise.history import History
-from trialwise.landing import durable
+from trialwise.landing import durable, suppression
 from trialwise.landing.folder import Landing
 from trialwise.landing.holdings import holdings
 from trialwise.landing.report import LoadReport
@@ -49,7 +49,7 @@ _SEALED = (".ndjson", ".import", ".index")
 class BackedUp:
     """What a backup took: files and bytes of all, those of them that were copied now, not shared with an earlier one.
 
-    removed: names of older backups that went for it.
+    removed: names of older backups that went for it: more than are kept, or made before somebody was forgotten.
     """
 
     folder: Path
@@ -109,7 +109,11 @@ def _into(
             raise
         durable.sync_folder(target)
         old = [one for one in earlier if one.workspace == made.workspace]
-        surplus = old[: max(0, len(old) + 1 - keep)]
+        kept = suppression.read(workspace.landing)
+        forgetting.keep_list(target, made.workspace, kept)
+        stale = [one for one in old if kept.last_done is not None and one.created_at < kept.last_done]
+        old = [one for one in old if one not in stale]
+        surplus = [*stale, *old[: max(0, len(old) + 1 - keep)]]
         for one in surplus:
             archive.discard(one)
     removed = tuple(one.name for one in surplus)

@@ -13,7 +13,7 @@ from trialwise.scoring.calibrate import GRID, VERSIONS, latest_version, months_d
 from trialwise.transform import checked, inputs, state
 from trialwise.transform.build import BuildReport, Built, build_models, check_models, create_schemas, run
 from trialwise.transform.changes import NONE, WHOLE, Change, difference, images, relation
-from trialwise.transform.graph import downstream, upstream
+from trialwise.transform.graph import downstream, order, upstream
 from trialwise.transform.incremental import CLOCK, ONE_ROW, Incremental, Step
 from trialwise.transform.model import Model
 from trialwise.workspace import Workspace
@@ -112,6 +112,16 @@ def _bring(
             found[place] = replace(step, seconds=step.seconds + steps[place].seconds)
             both[step.model] = again.changes[step.model] if changes[step.model].is_none else WHOLE
     return tuple(found), both
+
+
+def build_some(
+    workspace: Workspace, engine: Engine, clock: Clock, models: Mapping[str, Model], names: Sequence[str]
+) -> None:
+    """Build some models and what they read, without checks, for a look: nothing is noted of it."""
+    kinds = create_schemas(engine, models)
+    _fill_config(workspace, engine, clock, models, {})
+    wanted = set(names).union(*(upstream(models, name) for name in names))
+    build_models(engine, [model for model in order(models) if model.name in wanted], kinds)
 
 
 def _build_whole(

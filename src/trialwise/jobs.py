@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
-from trialwise import arrivals, backup, intake, pipeline, upkeep
+from trialwise import arrivals, backup, forgetting, intake, pipeline, upkeep
 from trialwise.config import Config
 from trialwise.config.environment import Secrets
 from trialwise.errors import SourceBusy
@@ -75,12 +75,18 @@ class _Load:
         return loaded
 
 
+def _refresh(workspace: Workspace) -> pipeline.Refreshed:
+    """A refresh, after what a crash left of a forget."""
+    forgetting.finish(workspace)
+    return pipeline.refresh(workspace)
+
+
 def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
     """The jobs a configuration asks for, in the order of their stages; a source's only where it is configured."""
     schedule, stripe, sources, timezone = config.schedule, config.stripe, config.sources, config.workspace.timezone
     jobs = [
         Job("load", Every(timedelta(seconds=schedule.load_seconds)), Stage.load, _Load()),
-        Job("refresh", Every(timedelta(minutes=schedule.refresh_minutes)), Stage.refresh, pipeline.refresh),
+        Job("refresh", Every(timedelta(minutes=schedule.refresh_minutes)), Stage.refresh, _refresh),
     ]
     jobs += [
         Job(entry.name, calendar(at, timezone), entry.stage, entry.task)

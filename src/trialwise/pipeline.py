@@ -19,7 +19,7 @@ from trialwise.config.milestones import declared_events
 from trialwise.delivery.publishing import ALWAYS, Delta, Published, is_current, write_generation
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError
-from trialwise.landing import durable
+from trialwise.landing import durable, screen
 from trialwise.landing import load as loading
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import LoadReport
@@ -253,12 +253,14 @@ def owning(workspace: Workspace, task: Callable[[Engine, LoadReport], Done], pro
 
 
 def load(workspace: Workspace, store: Engine, progress: Progress | None) -> LoadReport:
-    """Seal what was received and load it into a store that is owned already."""
+    """Seal what was received and load it into a store that is owned already; of who was forgotten nothing is kept."""
     if progress is not None:
         progress("loading", 0, 0)
     landing = Landing(workspace.landing)
     landing.seal(utc_now())
-    return loading.load(store, landing, load_settings(workspace), landed_at=utc_now(), translators=TRANSLATORS)
+    settings = load_settings(workspace)
+    screen.screen(landing, settings, TRANSLATORS, now=utc_now(), memory_limit=workspace.config.workspace.memory_limit)
+    return loading.load(store, landing, settings, landed_at=utc_now(), translators=TRANSLATORS)
 
 
 def workspace_clock(workspace: Workspace, as_of: str | None = None, known_at: str | None = None) -> Clock:

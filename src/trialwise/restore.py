@@ -15,7 +15,7 @@ from typing import Any
 
 import tomlkit
 
-from trialwise import archive
+from trialwise import archive, forgetting
 from trialwise.archive import Archive, Entry
 from trialwise.errors import DiskFull, InputError, StoreError, TrialwiseError
 from trialwise.landing import durable
@@ -58,6 +58,7 @@ def restore(source: Path, folder: Path, *, with_refresh: bool = False, progress:
         moved = _lay_out(kept, folder, progress)
     try:
         workspace = Workspace.open(folder)
+        forgetting.clean_notes(workspace)
         loaded = load_landed(workspace, progress=progress)
     except TrialwiseError as error:
         raise StoreError(
@@ -93,7 +94,10 @@ def _check_whole(kept: Archive, progress: Progress | None) -> None:
 
 
 def _lay_out(kept: Archive, folder: Path, progress: Progress | None) -> str | None:
-    """Copy every file to its place, the configuration last; where the data lay, if that is outside of the folder."""
+    """Copy every file to its place, the configuration last; where the data lay, if that is outside of the folder.
+
+    Who was forgotten since is known to the copy before it is a workspace.
+    """
     config = next((entry for entry in kept.entries if entry.path == _CONFIG), None)
     if config is None:
         raise StoreError(f"{kept.folder} holds no {_CONFIG}", "Restore another backup: trialwise backup list.")
@@ -117,6 +121,7 @@ def _lay_out(kept: Archive, folder: Path, progress: Progress | None) -> str | No
             durable.make_folder(place.parent)
             copied = archive.copy(kept.path(entry), place, entry.path, watch=watch)
             _check_same(copied, entry, place)
+    forgetting.take_list(kept.folder.parent, kept.workspace, data)
     archive.sync_folders(folder)
     durable.replace(folder / CONFIG_NAME, text if is_inside else _with_data(text))
     return None if is_inside else told

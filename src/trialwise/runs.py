@@ -179,6 +179,38 @@ class Ledger:
 
         self._file.work(update)
 
+    def rewrite(self, change: Callable[[str], str]) -> int:
+        """Put other texts in the place of errors and details that were noted, whose bytes go too; how many changed."""
+        if not self.path.exists():
+            return 0
+
+        def update(ledger: sqlite3.Connection) -> int:
+            rows = ledger.execute("SELECT run_id, job, error, details FROM runs").fetchall()
+            new = [
+                (
+                    *(None if text is None else change(text) for text in (row["job"], row["error"], row["details"])),
+                    row["run_id"],
+                )
+                for row in rows
+            ]
+            changed = [one for row, one in zip(rows, new, strict=True) if one[:3] != tuple(row)[1:]]
+            ledger.executemany("UPDATE runs SET job = ?, error = ?, details = ? WHERE run_id = ?", changed)
+            return len(changed)
+
+        count = self._work(update)
+        if count:
+            self._tidy()
+        return count
+
+    def _tidy(self) -> None:
+        """Leave no bytes of rows that were changed, in the file or its log."""
+        try:
+            with closing(self._connect()) as ledger:
+                ledger.execute("VACUUM")
+                ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise StoreError(f"the run ledger {self.path} cannot be used: {error}", "Run it again.") from error
+
     def tell_killed(self, *, is_owner: bool = False) -> int:
         """Call runs killed whose process is gone; how many there were.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from trialwise.clock import day_start, utc_now
 from trialwise.config.environment import Secrets
 from trialwise.errors import InputError, SourceBusy, StoreLocked
+from trialwise.landing import suppression
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
@@ -141,6 +142,7 @@ def _pull(
     cursors = Cursors(landing.folder)
     key = read_key(Secrets().stripe_key, workspace.config.stripe.livemode)
     report = progress or _silent
+    forgotten, metadata_key = suppression.read(landing.folder), workspace.config.identity.account_metadata_key
     with closing(_known(landing)) as known, Journal(landing, CHANNEL, "stripe_api") as journal:
         session = Session(
             api=_api(workspace, key, report, backoff, now),
@@ -150,6 +152,7 @@ def _pull(
             state=read_state(cursors.get(CURSOR)),
             now=now,
             report=report,
+            is_forgotten=lambda data: forgotten.is_stripe(data, metadata_key),
         )
         importer.run(session, key, since=since, reconcile=reconcile)
     counts = tuple(

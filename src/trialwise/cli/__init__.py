@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from trialwise.cli import (
     backup,
     doctor,
+    forget,
     history,
     imports,
     keys,
@@ -72,6 +73,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(runs.app, name="runs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(backup.backups, name="backup")
+app.add_typer(forget.app, name="forget")
 
 
 def main() -> None:

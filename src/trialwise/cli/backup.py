@@ -62,7 +62,7 @@ def backup_make(
     again = f", {shared:,} of them shared with an earlier backup" if shared else ""
     say(f"backed up {done.segments:,} segments in {done.files:,} files, {done.bytes:,} bytes{again}: {done.folder}")
     if done.removed:
-        say(f"removed {', '.join(done.removed)}: more than [backup] keep or --keep says")
+        say(f"removed {', '.join(done.removed)}: more than [backup] keep or --keep says, or of before a forget")
 
 
 @backups.command("list", epilog=examples("trialwise backup list", "trialwise backup list --from /mnt/backups -f json"))

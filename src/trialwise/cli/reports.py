@@ -29,9 +29,10 @@ def say_loaded(loaded: Any, mood: str, own: int | None = None) -> None:
     met = " with what arrived meanwhile" if others else ""
     if loaded.rebuilt:
         say(f"the raw tables were filled anew from landing: {loaded.rebuilt}")
+    left_out = f" + forgotten {loaded.forgotten:,}" if loaded.forgotten else ""
     say(
         f"received {loaded.received + loaded.pending:,}{met} = {mood}loaded {loaded.loaded:,}"
-        f" + duplicate {loaded.duplicate:,} + quarantined {loaded.quarantined:,} + pending {loaded.pending:,}"
+        f" + duplicate {loaded.duplicate:,} + quarantined {loaded.quarantined:,}{left_out} + pending {loaded.pending:,}"
     )
     for reason, count in sorted(loaded.reasons.items(), key=lambda item: (-item[1], item[0])):
         say(f"  quarantined {count:,}: {reason}")

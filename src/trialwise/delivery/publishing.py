@@ -97,6 +97,16 @@ def publish(
     return Published(number, checksum)
 
 
+def keep_current(folder: Path) -> int:
+    """Remove every generation but the one readers open; how many went. Who has one open reads on."""
+    if not folder.is_dir():
+        return 0
+    before = len(_numbers(folder))
+    _sweep(folder, keep=1)
+    _sync(folder)
+    return before - len(_numbers(folder))
+
+
 def is_current(folder: Path, published: Published) -> bool:
     """Whether readers open this generation, and its file is as it was written."""
     path = folder / f"{published.number:06d}.duckdb"

@@ -103,10 +103,29 @@ def tidy(landing: Landing, engine: Engine, now: datetime) -> None:
             run(engine, "compact_again")
             records = _records(known, left)
             _keep(landing, engine, records, path.stat().st_size, now)
-    _remove_unneeded(landing)
+    remove_unneeded(landing)
 
 
-def _remove_unneeded(landing: Landing) -> None:
+def scrub(landing: Landing, engine: Engine, name: str, now: datetime) -> None:
+    """Write a compacted file anew with what the table `scrubbed` puts in the place of frames; the old one goes.
+
+    Raises StoreError for a file that is damaged: what it holds nobody can tell.
+    """
+    known = landing.manifest()
+    held = [number for number, holder in known.holders.items() if holder == name and number not in known.dropped]
+    path = landing.compacted / name
+    run(engine, "set_paths", {"paths": [str(path)]})
+    run(engine, "set_segments", {"segments": held})
+    run(engine, "compact_scrubbed")
+    kept = _keep(landing, engine, _records(known, held), path.stat().st_size, now)
+    if not isinstance(kept, Compacted):
+        raise StoreError(
+            f"{path}, which holds records to forget, is damaged",
+            "Restore it from a backup of the landing folder, then run 'trialwise refresh': it finishes this.",
+        )
+
+
+def remove_unneeded(landing: Landing) -> None:
     """What the manifest says is elsewhere or dropped; a file it cannot account for may be the only copy and stays."""
     known = landing.manifest()
     needed = {name for number, name in known.holders.items() if number not in known.dropped}

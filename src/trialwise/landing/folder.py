@@ -194,6 +194,23 @@ class Landing:
         with self._turn(), self._saying_what_failed():
             manifest.append(self.folder, entry)
 
+    def rename_files(self, change: Callable[[str], str], first: int) -> int:
+        """Tell other names of the files that imports came from, from segment `first` on; how many are others."""
+
+        def renamed(entry: Import) -> Import:
+            is_meant = bool(entry.segments) and entry.segments[0].number >= first and entry.segments[0].live is None
+            return replace(entry, file=change(entry.file)) if is_meant else entry
+
+        known = self.manifest()
+        if all(renamed(entry) == entry for entry in known.between(first, known.last_segment)):
+            return 0
+        with self._turn(), self._saying_what_failed():
+            for entry in self.manifest().between(first, known.last_segment):
+                if renamed(entry) != entry and adopt.beside(self.folder, entry.segments[0].number).exists():
+                    adopt.keep(self.folder, renamed(entry))
+            durable.sync_folder(self.folder)
+            return manifest.rewrite(self.folder, renamed)
+
     def frozen(self) -> tuple[int, Manifest]:
         """(how many bytes of the manifest's file are whole lines, what they say), while nobody adds to it.
 

@@ -12,13 +12,13 @@ from trialwise.engines.duckdb import Engine
 from trialwise.errors import StoreError
 from trialwise.landing import damage, fields, frames, translate
 from trialwise.landing.folder import Landing
-from trialwise.landing.manifest import Import, LoadRange, Manifest
+from trialwise.landing.manifest import Import, LoadRange, Manifest, Segment
 from trialwise.landing.report import LoadReport
 from trialwise.landing.rescue import Rescue
 from trialwise.landing.schema import create_raw
 from trialwise.landing.settings import LoadSettings
 from trialwise.landing.statements import needs, own_tables, rows, run
-from trialwise.landing.translate import Translators
+from trialwise.landing.translate import Translate, Translators
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,9 +73,9 @@ def load(
 
 def loaded_since(engine: Engine, segment: int) -> LoadReport:
     """What became of everything in a segment and the later ones, in one load or several; nothing waits."""
-    ((received, loaded, duplicate, quarantined, loads),) = rows(engine, "loads_since", {"since": segment})
+    ((received, loaded, duplicate, quarantined, loads, forgotten),) = rows(engine, "loads_since", {"since": segment})
     reasons = dict(rows(engine, "reasons_since", {"since": segment}))
-    return LoadReport(received, loaded, duplicate, quarantined, 0, loads, None, reasons)
+    return LoadReport(received, loaded, duplicate, quarantined, 0, loads, None, reasons, forgotten)
 
 
 def pending(engine: Engine, landing: Landing) -> int:
@@ -189,11 +189,11 @@ def _load_ranges(
     ):  # fmt: skip
         run(engine, step, values)
     report = LoadReport(reasons=dict(rows(engine, "reasons", values)))
-    for load_id, loaded, duplicate, quarantined in rows(engine, "counts"):
-        counts = {"loaded": loaded, "duplicate": duplicate, "quarantined": quarantined}
-        received = loaded + duplicate + quarantined
+    for load_id, loaded, duplicate, quarantined, forgotten in rows(engine, "counts"):
+        counts = {"loaded": loaded, "duplicate": duplicate, "quarantined": quarantined, "forgotten": forgotten}
+        received = loaded + duplicate + quarantined + forgotten
         run(engine, "insert_load", {**values, **counts, "load_id": load_id, "received": received})
-        report += LoadReport(received, loaded, duplicate, quarantined, 0, 1)
+        report += LoadReport(received, loaded, duplicate, quarantined, 0, 1, forgotten=forgotten)
     return report
 
 
@@ -267,25 +267,51 @@ def _read(
         segments = [segment for entry in group for segment in entry.segments]
         if not segments:
             continue
-        translator = translators.get(form)
-        if source == "events" and translator is not None:
-            for segment in segments:
-                for _ in frames.shown(engine, landing, [segment], rescue):
-                    translate.fill(engine, translator)
-        chosen = dict(mapping)
-        for _ in frames.shown(engine, landing, segments, rescue):
-            run(
-                engine,
-                "read_stripe" if source == "stripe" else "read_calls",
-                {
-                    **values,
-                    "format": form if translator is None else "segment",
-                    "translated": translator is not None,
-                    "readable": translator is not None or form in translate.PLAIN,
-                    "fields": fields.paths(chosen),
-                    "columns": fields.columns(chosen),
-                },
-            )
+        for _ in _translated(engine, landing, segments, source, translators.get(form), rescue):
+            read_frames(engine, source, form, dict(mapping), values, translators)
+
+
+def _translated(
+    engine: Engine,
+    landing: Landing,
+    segments: Iterable[Segment],
+    source: str,
+    translator: Translate | None,
+    rescue: Rescue,
+) -> Iterator[None]:
+    """Show the frames of segments, those of another system's format once their translations are there."""
+    if source == "events" and translator is not None:
+        for segment in segments:
+            for _ in frames.shown(engine, landing, [segment], rescue):
+                translate.fill(engine, translator)
+    yield from frames.shown(engine, landing, segments, rescue)
+
+
+def read_frames(
+    engine: Engine,
+    source: str,
+    form: str,
+    mapping: Mapping[str, str],
+    values: Mapping[str, Any],
+    translators: Translators,
+) -> None:
+    """Read the view `frames`, records of one source, format and mapping, into `calls` or `stripe_records`.
+
+    What has to be translated is in `translated`. values: what the statements need of `LoadSettings`.
+    """
+    translator = translators.get(form)
+    run(
+        engine,
+        "read_stripe" if source == "stripe" else "read_calls",
+        {
+            **values,
+            "format": form if translator is None else "segment",
+            "translated": translator is not None,
+            "readable": translator is not None or form in translate.PLAIN,
+            "fields": fields.paths(mapping),
+            "columns": fields.columns(mapping),
+        },
+    )
 
 
 def _check_there(landing: Landing, imports: Sequence[Import]) -> None:

@@ -1,4 +1,5 @@
-"""What an import and a load say about themselves. In both, received = loaded + duplicate + quarantined + pending."""
+"""What an import and a load say about themselves. What was received is loaded, duplicate, quarantined,
+forgotten or pending."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class LoadReport:
     """What the segments of one load became.
 
     `loads` counts the loads carried out (more than one when raw tables were rebuilt from landing, see `rebuilt`);
-    `reasons` are the quarantined records by reason; `pending` is what waits in landing afterwards.
+    `reasons` are the quarantined records by reason; `pending` is what waits in landing afterwards; `forgotten` are
+    records of accounts and users that were forgotten, of which nothing is kept.
     """
 
     received: int = 0
@@ -50,6 +52,7 @@ class LoadReport:
     loads: int = 0
     rebuilt: str | None = None
     reasons: Mapping[str, int] = field(default_factory=dict)
+    forgotten: int = 0
 
     def __add__(self, other: LoadReport) -> LoadReport:
         """Both together; `pending` is the later one's."""
@@ -65,4 +68,5 @@ class LoadReport:
             self.loads + other.loads,
             self.rebuilt or other.rebuilt,
             reasons,
+            self.forgotten + other.forgotten,
         )

@@ -15,7 +15,7 @@ from trialwise.engines.duckdb import Engine, connect
 from trialwise.errors import StoreError
 from trialwise.landing.statements import run, sql_folder
 
-VERSION = 1
+VERSION = 2
 """Goes up by one with every change of sql/raw, and of what the loader writes there."""
 _STAMP = re.compile(r"shape (\d+) of ([0-9a-f]+)")
 _COMMENT = "SELECT comment FROM duckdb_tables() WHERE schema_name = 'raw' AND table_name = 'loads'"

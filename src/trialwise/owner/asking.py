@@ -18,6 +18,7 @@ from trialwise.backup import BackedUp
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
+from trialwise.forgetting import Forgotten
 from trialwise.intake import Fetched, Pulled, Watched
 from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
@@ -27,6 +28,8 @@ from trialwise.owner.operations import (
     BACKUP,
     COMPACT,
     DOCTOR,
+    FORGET,
+    FORGET_PLAN,
     LOAD,
     PLAN,
     QUARANTINE_LIST,
@@ -37,6 +40,7 @@ from trialwise.owner.operations import (
     Copy,
     Landed,
     Moment,
+    Named,
     Nothing,
     Operation,
     Record,
@@ -47,6 +51,7 @@ from trialwise.owner.recording import Recorder
 from trialwise.owner.wire import Asked, Told, valued
 from trialwise.pipeline import Progress, Refreshed, next_segment
 from trialwise.stripe_intake import Door, StripeImported
+from trialwise.subject import Kind
 from trialwise.transform.incremental import Step
 from trialwise.workspace import Workspace
 
@@ -211,6 +216,16 @@ def backup(
     """As backup.make."""
     asked = Copy(None if target is None else target.resolve(), keep, with_store, full)
     return carry_out(BACKUP, workspace, asked, progress)
+
+
+def forget(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Forgotten:
+    """As forgetting.forget."""
+    return carry_out(FORGET, workspace, Named(kind, tuple(ids)), progress)
+
+
+def forget_plan(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Forgotten:
+    """As forgetting.plan."""
+    return carry_out(FORGET_PLAN, workspace, Named(kind, tuple(ids)), progress)
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from trialwise import answers, arrivals, backup, pipeline, upkeep
+from trialwise import answers, arrivals, backup, forgetting, pipeline, upkeep
 from trialwise.arrivals import Imported
 from trialwise.backup import BackedUp
 from trialwise.diagnosis import Finding
+from trialwise.forgetting import Forgotten
 from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import LoadReport
 from trialwise.pipeline import Progress, Refreshed
+from trialwise.subject import Kind
 from trialwise.transform.incremental import Step
 from trialwise.workspace import Workspace
 
@@ -95,7 +97,16 @@ class Operation(Generic[A, R]):
     job: Callable[[A], str | None] = lambda _: None
 
 
+@dataclass(frozen=True)
+class Named:
+    """Who is to be forgotten: ids of accounts, or ids and addresses of users."""
+
+    kind: Kind
+    ids: tuple[str, ...]
+
+
 def _refresh(workspace: Workspace, asked: Wanted, progress: Progress | None) -> Refreshed:
+    forgetting.finish(workspace, progress=progress)
     return pipeline.refresh(
         workspace, as_of=asked.as_of, known_at=asked.known_at, into=asked.into, full=asked.full, progress=progress
     )
@@ -142,6 +153,14 @@ def _backup(workspace: Workspace, asked: Copy, progress: Progress | None) -> Bac
     )
 
 
+def _forget(workspace: Workspace, asked: Named, progress: Progress | None) -> Forgotten:
+    return forgetting.forget(workspace, asked.kind, asked.ids, progress=progress)
+
+
+def _forget_plan(workspace: Workspace, asked: Named, progress: Progress | None) -> Forgotten:
+    return forgetting.plan(workspace, asked.kind, asked.ids, progress=progress)
+
+
 def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -> list[Finding]:
     return upkeep.diagnosis(workspace)
 
@@ -169,6 +188,15 @@ COMPACT = Operation(
 BACKUP = Operation(
     "backup", Copy, BackedUp, _backup, "Earlier backups stay. Run the command again.", lambda _: "backup"
 )
+FORGET = Operation(
+    "forget",
+    Named,
+    Forgotten,
+    _forget,
+    "Run it again: what was begun is finished.",
+    lambda asked: f"forget {asked.kind}",
+)
+FORGET_PLAN = Operation("forget plan", Named, Forgotten, _forget_plan, _AGAIN)
 DOCTOR = Operation("doctor", Nothing, list[Finding], _doctor, _AGAIN)
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {
@@ -183,6 +211,8 @@ OPERATIONS: Mapping[str, Operation[Any, Any]] = {
         QUARANTINE_RETRY,
         COMPACT,
         BACKUP,
+        FORGET,
+        FORGET_PLAN,
         DOCTOR,
     )
 }

@@ -116,6 +116,7 @@ def _counts(loaded: Any) -> dict[str, Any]:
     if not isinstance(loaded, LoadReport) or not loaded.received:
         return {}
     counts = {"received": loaded.received, "duplicate": loaded.duplicate, "quarantined": loaded.quarantined}
+    counts |= {"forgotten": loaded.forgotten} if loaded.forgotten else {}
     return counts | ({"rebuilt": loaded.rebuilt} if loaded.rebuilt else {})
 
 

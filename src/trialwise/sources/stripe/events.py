@@ -71,7 +71,7 @@ def _keep(session: Session, page: Page, window: Window) -> None:
     """Land the events not landed before, then note them: killed in between, they are landed twice and load once."""
     tally = session.tally(EVENTS)
     new = session.known.new_events([record.id for record in page.records])
-    fresh = [record for record in page.records if record.id in new or not record.id]
+    fresh = session.wanted([record for record in page.records if record.id in new or not record.id])
     if fresh:
         session.land(session.now() if window.is_live else None, [record.piece for record in fresh])
     keep_from = epoch((window.newest or session.now()) - REMEMBERED)

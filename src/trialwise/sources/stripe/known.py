@@ -6,7 +6,7 @@ A side file of the landing folder. Without it nothing is lost: objects are lande
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -129,6 +129,25 @@ class Known:
         """A thin event has nothing to follow, for good."""
         self._file.execute("INSERT OR REPLACE INTO thin VALUES (?, ?)", (name, why))
 
+    def forget(self, is_listed: Callable[[str], bool]) -> int:
+        """Remove the notes on objects and events whose ids are listed; how many there were."""
+        count = 0
+        for read, remove in (
+            ("SELECT DISTINCT id FROM objects", "DELETE FROM objects WHERE id = ?"),
+            ("SELECT id FROM events", "DELETE FROM events WHERE id = ?"),
+        ):
+            names = [name for (name,) in self._file.execute(read) if is_listed(name)]
+            self._file.executemany(remove, [(name,) for name in names])
+            count += len(names)
+        return count
+
+    def tidy(self) -> None:
+        """Leave no bytes of rows that were removed. Raises StoreError."""
+        try:
+            self._file.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
     def _unusable(self, error: Exception) -> StoreError:
         return StoreError(
             f"{self._path} cannot be used: {error}", "Make room or mend the disk; the next import goes on from there."
@@ -137,6 +156,24 @@ class Known:
     def _row(self, statement: str, values: tuple[object, ...]) -> tuple[object, ...] | None:
         row: tuple[object, ...] | None = self._file.execute(statement, values).fetchone()
         return row
+
+
+def forget(path: Path, is_listed: Callable[[str], bool]) -> int:
+    """Remove the notes on objects and events whose ids are listed, their bytes too; how many there were.
+
+    Raises StoreError.
+    """
+    if not path.exists():
+        return 0
+    known = Known(path)
+    try:
+        with known.change():
+            count = known.forget(is_listed)
+        if count:
+            known.tidy()
+        return count
+    finally:
+        known.close()
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -62,7 +62,7 @@ def _read(session: Session, kind: Kind, current: Round) -> None:
         params["created"] = {"gte": epoch(current.since)}
     while True:
         page = session.follow(kind.path, params, current.after)
-        _keep(session, kind, page.records, current.number)
+        _keep(session, kind, session.wanted(page.records), current.number)
         current = replace(current, after=anchors(page) or current.after)
         session.put(round=current)
         session.progress(kind)
@@ -94,7 +94,7 @@ def _look_for_missing(session: Session, kind: Kind, current: Round) -> None:
         answers = [(name, _retrieved(session.api, kind, name)) for name in batch]
         digests = {name: digest(found.piece.data) for name, found in answers if found is not None}
         changed = session.known.changed(kind.name, digests.items())
-        fresh = [found for name, found in answers if found is not None and name in changed]
+        fresh = session.wanted([found for name, found in answers if found is not None and name in changed])
         if fresh:
             session.land(session.now(), [found.piece for found in fresh])
         with session.known.change():

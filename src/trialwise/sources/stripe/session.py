@@ -9,7 +9,7 @@ from typing import Any
 
 from trialwise.errors import SourceError
 from trialwise.sources.piece import Piece
-from trialwise.sources.stripe.api import Api, Missing, NotReadable, Page
+from trialwise.sources.stripe.api import Api, Missing, NotReadable, Page, Record
 from trialwise.sources.stripe.kinds import EVENTS, KINDS, Kind
 from trialwise.sources.stripe.known import Known
 from trialwise.sources.stripe.state import State
@@ -33,7 +33,9 @@ class Tally:
 
 @dataclass
 class Session:
-    """One run. `keep` makes the state durable; `now` is a UTC instant without zone."""
+    """One run. `keep` makes the state durable; `now` is a UTC instant without zone; `is_forgotten` tells records of
+    accounts that were forgotten.
+    """
 
     api: Api
     land: Land
@@ -44,6 +46,11 @@ class Session:
     report: Report
     tallies: dict[str, Tally] = field(default_factory=dict)
     restarts: int = 0
+    is_forgotten: Callable[[bytes], bool] = lambda _: False
+
+    def wanted(self, records: Sequence[Record]) -> list[Record]:
+        """Those of an answer that are about nobody who was forgotten: of these nothing is landed, nor noted."""
+        return [record for record in records if not self.is_forgotten(record.piece.data)]
 
     def put(self, **changes: Any) -> None:
         """Change the state, durably."""

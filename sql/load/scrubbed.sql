@@ -1,0 +1,2 @@
+-- What frames hold from now on.
+CREATE OR REPLACE TEMP TABLE scrubbed (segment INTEGER, i BIGINT, raw VARCHAR, env VARCHAR, detail VARCHAR, b64 VARCHAR)

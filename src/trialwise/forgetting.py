@@ -1,0 +1,344 @@
+"""Accounts and users forgotten for good: out of landing, the store, results and notes, and kept from coming back.
+
+1. their ids and addresses are found by identity; salted hashes of them go on landing's list (`suppression`)
+2. records of theirs are taken out of landing in place; what others' records say of them, too (`screen`)
+3. the store is removed, with those that were set aside: a database keeps the bytes of deleted rows
+4. notes beside them are cleaned: the run ledger, cursors, what is known of Stripe's objects
+5. a refresh fills the store from landing, builds everything and publishes it
+6. the results that were published before go
+7. the list is copied to where backups lie, and the request is noted as done
+
+From 1 on every load knows whom to leave out. What a crash leaves is finished by the next refresh, or the same command.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trialwise import archive, pipeline, subject
+from trialwise.clock import utc_now
+from trialwise.delivery import publishing
+from trialwise.engines.duckdb import Engine
+from trialwise.errors import InputError, NotFoundError, TrialwiseError
+from trialwise.landing import durable, screen, suppression
+from trialwise.landing.folder import Landing
+from trialwise.landing.redact import LEAST, masked_words, words
+from trialwise.landing.report import LoadReport
+from trialwise.landing.screen import Screened
+from trialwise.landing.suppression import Names, Request, Suppression
+from trialwise.pipeline import Progress
+from trialwise.progress import step
+from trialwise.runs import Ledger
+from trialwise.sources.formats import TRANSLATORS
+from trialwise.sources.stripe import known as stripe_known
+from trialwise.store import writing
+from trialwise.subject import Kind, Subject
+from trialwise.workspace import CONFIG_NAME, Workspace
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What a forget took, or would take; nothing in it says who it was about.
+
+    key: stands for the first id that was named. people, addresses, customers: found by identity. erased, masked:
+    records in landing of which nothing, and all but their names, is left; segments, compacted: its files that were
+    written anew. events, identities, stripe_records: rows of the store. generations, moments, set_aside: files of older
+    results and stores. notes: entries of the run ledger, cursors and the notes on Stripe. backups: those that still
+    hold the records; the next backup into their folder removes them. was_done: it had been done before, at `done_at`.
+    """
+
+    kind: str
+    key: str
+    asked_at: datetime
+    done_at: datetime | None = None
+    people: int = 0
+    addresses: int = 0
+    customers: int = 0
+    erased: int = 0
+    masked: int = 0
+    segments: int = 0
+    compacted: int = 0
+    events: int = 0
+    identities: int = 0
+    stripe_records: int = 0
+    generations: int = 0
+    moments: int = 0
+    set_aside: int = 0
+    notes: int = 0
+    backups: int = 0
+    was_done: bool = False
+
+
+STORE = "store.duckdb"
+_COUNTED = tuple(one.name for one in fields(Forgotten) if one.type == "int")
+"""Its counts."""
+
+
+def plan(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Forgotten:
+    """What `forget` would take; nothing is changed but that what has landed is loaded. Raises as `forget` does."""
+    _check(ids)
+    return _found(workspace, kind, ids, progress, is_plan=True)
+
+
+def forget(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Forgotten:
+    """Forget accounts or users, by their ids or, of users, addresses; what of them arrives later is left out.
+
+    Raises NotFoundError when nothing is known of an id, InputError when files that people write name them, and what a
+    refresh raises: then it is begun, and the next refresh finishes it.
+    """
+    _check(ids)
+    finish(workspace, progress=progress)
+    found = _found(workspace, kind, ids, progress, is_plan=False)
+    if found.was_done:
+        return found
+    return _finished(workspace, progress, found)
+
+
+def finish(workspace: Workspace, *, progress: Progress | None = None) -> None:
+    """Do what is left of requests that were begun; nothing to do is the rule. Raises as `forget` does."""
+    if suppression.read(workspace.landing).pending:
+        _finished(workspace, progress, None)
+
+
+def requests(workspace: Workspace) -> tuple[Request, ...]:
+    """Every request there was, the oldest first; needs no store."""
+    return suppression.read(workspace.landing).requests
+
+
+def _check(ids: Sequence[str]) -> None:
+    for one in ids:
+        if not one.strip():
+            raise InputError("an id is empty", "Name the account or user as its records do.")
+
+
+def _found(
+    workspace: Workspace, kind: Kind, ids: Sequence[str], progress: Progress | None, *, is_plan: bool
+) -> Forgotten:
+    """Find who is meant; unless it is a plan, put them on the list and take their records out of landing."""
+    landing = Landing(workspace.landing)
+    settings = pipeline.load_settings(workspace)
+    limit = workspace.config.workspace.memory_limit
+    kept = suppression.read(landing.folder)
+    before = [request for one in ids if (request := kept.request_of(kind, one)) is not None]
+    if len(before) == len(ids):
+        return replace(_receipt(before[0]), was_done=True)
+
+    def task(store: Engine, _filled: LoadReport) -> Forgotten:
+        pipeline.load(workspace, store, progress)
+        if progress is not None:
+            progress("finding who is meant", 0, 0)
+        who = subject.find(workspace, store, kind, ids)
+        seen = Screened()
+        if is_plan or not who.is_known:
+            seen = screen.look(
+                landing, settings, TRANSLATORS, who.names, now=utc_now(), memory_limit=limit,
+                progress=step(progress, "searching"),
+            )  # fmt: skip
+        _check_known(kind, ids, who, seen)
+        _check_own_files(workspace, who.names)
+        former = suppression.read(landing.folder)
+        former = former if former.salt else suppression.fresh()
+        found = Forgotten(kind, former.hash(ids[0])[: suppression.SHOWN], utc_now())
+        if is_plan:
+            return _counted(workspace, found, who, seen)
+        listed = former.with_names(who.names)
+        for one in ids:
+            listed = listed.with_request(Request(listed.hash(one)[: suppression.SHOWN], kind, found.asked_at))
+        suppression.write(landing.folder, listed)
+        seen = screen.screen(
+            landing, settings, TRANSLATORS, now=utc_now(), names=who.names, former=former, memory_limit=limit,
+            progress=step(progress, "taking out of landing"),
+        )  # fmt: skip
+        return _counted(workspace, found, who, seen)
+
+    return pipeline.owning(workspace, task, progress)
+
+
+def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten | None) -> Forgotten:
+    """Everything behind the list, each step of which may be repeated."""
+    landing = Landing(workspace.landing)
+    with workspace.lock():
+        landing.seal(utc_now())
+        screen.screen(
+            landing, pipeline.load_settings(workspace), TRANSLATORS, now=utc_now(),
+            memory_limit=workspace.config.workspace.memory_limit, progress=step(progress, "taking out of landing"),
+        )  # fmt: skip
+        with writing(workspace.data):
+            set_aside = _remove_stores(workspace)
+    notes = clean_notes(workspace)
+    try:
+        pipeline.refresh(workspace, progress=progress)
+    except TrialwiseError as error:
+        error.hint = f"{error.hint or ''} What is asked to be forgotten is out of landing and the store; the results "
+        error.hint += "published before still hold it, until the next refresh that goes well."
+        raise
+    with workspace.lock(), writing(workspace.data):
+        generations = publishing.keep_current(workspace.published)
+        moments = _remove(workspace.data / "moments")
+    backups = _tell_backups(workspace, landing)
+    listed = suppression.read(landing.folder)
+    done_at = utc_now()
+    more: dict[str, Any] = {
+        "generations": generations,
+        "moments": moments,
+        "set_aside": set_aside,
+        "notes": notes,
+        "backups": backups,
+    }
+    for request in listed.pending:
+        counts = {} if found is None else _counts(found)
+        listed = listed.with_request(replace(request, done_at=done_at, counts={**counts, **more}))
+    suppression.write(landing.folder, listed)
+    _tell_backups(workspace, landing)
+    return Forgotten("", "", done_at) if found is None else replace(found, done_at=done_at, **more)
+
+
+def _check_known(kind: Kind, ids: Sequence[str], who: Subject, seen: Screened) -> None:
+    if not who.is_known and not seen.erased and not seen.masked:
+        named = ", ".join(f"'{one}'" for one in ids)
+        raise NotFoundError(
+            f"nothing is known of {kind} {named}",
+            "Name it as its records do: trialwise account ID shows accounts, an address finds its user.",
+        )
+
+
+def _check_own_files(workspace: Workspace, names: Names) -> None:
+    """Files that people write are not changed, and would bring ids back."""
+    mapping = workspace.config.identity.customer_map
+    paths = [workspace.folder / CONFIG_NAME, *([] if mapping is None else [workspace.folder / mapping])]
+    meant = {word for word in names.words if len(word) >= LEAST}
+    for path in paths:
+        lines = path.read_text("utf-8-sig").splitlines() if path.exists() else []
+        for number, line in enumerate(lines, 1):
+            if meant & {*words(line), *words(line.lower()), *line.split(",")}:
+                raise InputError(
+                    f"{path} names who is to be forgotten in line {number}",
+                    "That file is yours: take the line out, then run it again.",
+                )
+
+
+def _counted(workspace: Workspace, found: Forgotten, who: Subject, seen: Screened) -> Forgotten:
+    """With all that can be counted before anything is done."""
+    return replace(
+        found,
+        people=who.people,
+        addresses=len(who.names.addresses),
+        customers=who.customers,
+        erased=seen.erased,
+        masked=seen.masked,
+        segments=seen.segments,
+        compacted=seen.compacted,
+        events=who.events,
+        identities=who.identities,
+        stripe_records=who.stripe_records,
+        generations=len(list(workspace.published.glob("*.duckdb"))),
+        moments=len(list((workspace.data / "moments").glob("*.duckdb"))),
+        set_aside=len(_set_aside(workspace)),
+        backups=len(_older_backups(workspace)),
+    )
+
+
+def _counts(found: Forgotten) -> Mapping[str, int]:
+    return {name: getattr(found, name) for name in _COUNTED}
+
+
+def _receipt(request: Request) -> Forgotten:
+    counts: dict[str, Any] = {name: count for name, count in request.counts.items() if name in _COUNTED}
+    return replace(Forgotten(request.kind, request.key, request.asked_at, request.done_at), **counts)
+
+
+def _set_aside(workspace: Workspace) -> list[Path]:
+    names = (f"{workspace.store.name}.damaged-*", f"{workspace.store.name}.older-*")
+    return sorted(path for name in names for path in workspace.data.glob(name))
+
+
+def _remove_stores(workspace: Workspace) -> int:
+    """Remove the store and those set aside; how many of these there were. The next load fills another one."""
+    others = _set_aside(workspace)
+    log = workspace.store.with_name(f"{workspace.store.name}.wal")
+    for path in (log, workspace.store, *others):  # the log first: it must never meet another database
+        path.unlink(missing_ok=True)
+    _remove(workspace.data / "scratch")
+    if workspace.data.is_dir():
+        durable.sync_folder(workspace.data)
+    return sum(not path.name.endswith(".wal") for path in others)
+
+
+def _remove(folder: Path) -> int:
+    """Remove a folder of files that are made again; how many results lay in it."""
+    count = len(list(folder.glob("*.duckdb")))
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    return count
+
+
+def clean_notes(workspace: Workspace) -> int:
+    """Take everybody on the list out of the run ledger, the cursors and the notes on Stripe's objects; how many
+    entries that changed.
+    """
+    kept = suppression.read(workspace.landing)
+    if not kept:
+        return 0
+
+    def is_listed(word: str) -> bool:
+        return len(word) >= LEAST and bool(kept.kinds_of(word) or kept.kinds_of(word.lower()))
+
+    cursors = workspace.landing / "cursors"
+    count = Ledger(workspace.data).rewrite(lambda text: masked_words(text, is_listed))
+    count += stripe_known.forget(cursors / "stripe-known.sqlite", is_listed)
+    for path in sorted(cursors.glob("*.json")) if cursors.is_dir() else ():
+        told = json.loads(path.read_bytes())
+        left = _without(told, is_listed)
+        if left != told:
+            durable.replace(path, json.dumps(left, indent=1, sort_keys=True).encode() + b"\n")
+            count += 1
+    return count
+
+
+def _without(value: Any, is_listed: Callable[[str], bool]) -> Any:
+    """A JSON value without the entries of lists that are names: places to go on from, of which there are others."""
+    if isinstance(value, dict):
+        return {key: _without(inner, is_listed) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without(one, is_listed) for one in value if not (isinstance(one, str) and is_listed(one))]
+    return value
+
+
+def _older_backups(workspace: Workspace) -> list[archive.Archive]:
+    return [one for one in archive.archives(workspace.backups) if one.workspace == str(workspace.folder)]
+
+
+def _tell_backups(workspace: Workspace, landing: Landing) -> int:
+    """Copy the list to where backups lie, for restoring one of before; how many there are."""
+    older = _older_backups(workspace)
+    if older:
+        keep_list(workspace.backups, str(workspace.folder), suppression.read(landing.folder))
+    return len(older)
+
+
+def keep_list(target: Path, workspace: str, kept: Suppression) -> None:
+    """Keep a workspace's list beside its backups. Raises DiskFull, StoreError."""
+    if kept:
+        there = archive.forgotten_path(target, workspace)
+        suppression.write_file(there, suppression.read_file(there).merged(kept))
+
+
+def take_list(target: Path, workspace: str, data: Path) -> None:
+    """Add the list that lies beside backups of a workspace to that of a data folder made of one of them.
+
+    A store that holds more than landing will, once the list is applied, goes. Raises StoreError.
+    """
+    landing = Landing(data / "landing")
+    own = suppression.read(landing.folder)
+    merged = own.merged(suppression.read_file(archive.forgotten_path(target, workspace)))
+    if merged != own:
+        suppression.write(landing.folder, merged)
+    if merged and not screen.is_screened(landing, merged):
+        for name in (f"{STORE}.wal", STORE):
+            (data / name).unlink(missing_ok=True)

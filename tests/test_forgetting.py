@@ -1,0 +1,359 @@
+"""Forgetting: nothing is found of them afterwards in any file, and nothing of them comes back by any door."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command import run
+from tests.crash import crash_at_every_step
+from tests.keeping import everything, land, receive, workspace
+from tests.landing.kit import call, event, subscription
+from tests.serving import serving, until
+from trialwise import backup, forgetting, pipeline, restore
+from trialwise.engines.duckdb import connect
+from trialwise.errors import InputError, ModelError, NotFoundError
+from trialwise.landing import screen, suppression
+from trialwise.landing.cursors import Cursors
+from trialwise.runs import Ledger
+from trialwise.sources.stripe.known import Known
+from trialwise.upkeep import compact
+from trialwise.workspace import Workspace
+
+CONFIG = '[clock]\nas_of = "2026-03-01"\n[events]\nvalue = ["Report Created"]\n[landing]\ncompact_after_days = 1\n'
+SECRETS = ("acme-4711", "ana-0815", "visitor-77", "ana.mueller@acme.example", "cus_Acme4711", "sub_Acme4711", "Ana M")
+OTHERS = ("northwind", "bob-2222", "bob@northwind.example", "cus_North")
+
+
+def customer(customer_id: str, account: str, email: str, name: str) -> dict[str, Any]:
+    return {"id": customer_id, "object": "customer", "created": 1767571200, "email": email, "name": name,
+            "livemode": True, "metadata": {"account_id": account}}  # fmt: skip
+
+
+def company(folder: Path) -> Workspace:
+    """Two accounts with users, mail and Stripe; records compacted, sealed, quarantined and waiting; not refreshed."""
+    held = workspace(folder, CONFIG)
+    land(
+        held,
+        call("identify", userId="ana-0815", anonymousId="visitor-77", messageId="i1",
+             traits={"email": "ana.mueller@acme.example", "name": "Ana M"}),
+        call("group", userId="ana-0815", groupId="acme-4711", messageId="g1", traits={"name": "Acme"}),
+        event(account_id="acme-4711", user_id="ana-0815", id="a1"),
+        event(account_id=None, user_id=None, anonymous_id="visitor-77", id="a2"),
+        event(account_id="acme-4711", user_id="bob-2222", id="a3"),
+        event(account_id="northwind", user_id="bob-2222", id="b1", invited="ana.mueller@acme.example"),
+        event(account_id="northwind", user_id="bob-2222", id="b2"),
+        event(account_id="acme-4711", user_id="ana-0815", id="a4", timestamp="never"),
+    )  # fmt: skip
+    land(
+        held,
+        customer("cus_Acme4711", "acme-4711", "ana.mueller@acme.example", "Ana M"),
+        subscription(id="sub_Acme4711", customer="cus_Acme4711", trial_start=1767571200, trial_end=1768780800),
+        customer("cus_North", "northwind", "bob@northwind.example", "Bob"),
+        subscription(id="sub_North", customer="cus_North", trial_start=1767571200, trial_end=1768780800),
+        kind="stripe",
+    )  # fmt: skip
+    receive(held, call(messageId="late-1", userId="ana-0815", context={"groupId": "acme-4711"}))
+    return held
+
+
+def furnished(folder: Path) -> Workspace:
+    """The company with results, older results, compacted files, notes, a ledger and a store that was set aside."""
+    held = company(folder)
+    pipeline.refresh(held)
+    compact(held)
+    pipeline.refresh(held, full=True)
+    (held.data / "store.duckdb.damaged-1").write_bytes(held.store.read_bytes())
+    (held.data / "moments").mkdir()
+    (held.data / "moments" / "0123.duckdb").write_bytes(held.store.read_bytes())
+    ledger = Ledger(held.data)
+    ledger.end(ledger.begin("import events", asked_by="command"), None, error="ana-0815.csv cannot be read")
+    with closing(Known(held.landing / "cursors" / "stripe-known.sqlite")) as known, known.change():
+        known.saw("customer", [("cus_Acme4711", 1, b"x"), ("cus_North", 1, b"y")], 1)
+    Cursors(held.landing).put("lists", {"window": {"after": ["cus_Acme4711", "cus_North"]}})
+    return held
+
+
+def scanned(data: Path) -> dict[str, str]:
+    """Everything a data folder holds, as it lies there and as the engines read it, but for backups."""
+    paths = [path for path in data.rglob("*") if path.is_file() and "backups" not in path.relative_to(data).parts]
+    found = {path.relative_to(data).as_posix(): path.read_bytes().decode("latin-1") for path in paths}
+    for name in list(found):
+        path = data / name
+        if ".duckdb" in name and not name.endswith(".wal"):
+            found[name] += repr(everything(path, "<> 'pg_catalog'"))
+        elif name.endswith(".parquet"):
+            found[name] += repr(connect().rows("FROM read_parquet($path)", {"path": str(path)}))
+        elif name.endswith(".sqlite"):
+            with closing(sqlite3.connect(path)) as file:
+                found[name] += "\n".join(file.iterdump())
+    return found
+
+
+def holding(data: Path, *words: str) -> dict[str, list[str]]:
+    """Word -> files it stands in."""
+    found = scanned(data)
+    places = {word: sorted(name for name, text in found.items() if word in text) for word in words}
+    return {word: names for word, names in places.items() if names}
+
+
+def test_nothing_of_an_account_is_found_in_any_file(tmp_path: Path) -> None:
+    held = furnished(tmp_path / "acme")
+    before = holding(held.data, *SECRETS)
+    for word in SECRETS:
+        assert {"store.duckdb", "store.duckdb.damaged-1", "moments/0123.duckdb"} <= set(before[word]), word
+        assert any(name.startswith("landing/compacted/") for name in before[word]), word
+    for word in ("acme-4711", "cus_Acme4711", "Ana M"):
+        assert {"published/000001.duckdb", "published/000002.duckdb"} <= set(before[word]), word
+    assert "runs.sqlite" in before["ana-0815"]
+    assert {"landing/cursors/stripe-known.sqlite", "landing/cursors/lists.json"} <= set(before["cus_Acme4711"])
+
+    planned = forgetting.plan(held, "account", ["acme-4711"])
+    assert holding(held.data, *SECRETS).keys() == before.keys()
+    assert (planned.people, planned.addresses, planned.customers) == (1, 1, 1)
+    assert (planned.erased, planned.masked, planned.events, planned.identities, planned.stripe_records) == (
+        9,
+        1,
+        4,
+        2,
+        2,
+    )
+    assert (planned.generations, planned.moments, planned.set_aside) == (2, 1, 1)
+
+    done = forgetting.forget(held, "account", ["acme-4711"])
+    assert holding(held.data, *SECRETS) == {}
+    assert holding(held.data, *OTHERS).keys() == set(OTHERS)
+    assert (done.erased, done.masked, done.events, done.generations, done.moments) == (9, 1, 4, 2, 1)
+    assert (done.set_aside, done.notes) == (1, 3)
+    kept = everything(held.store)
+    # received, loaded, duplicate, quarantined: 9 of theirs, b1 and b2, customer and subscription of the other
+    assert [row[2:6] for row in kept["raw.loads"]] == [(13, 4, 0, 0)]
+    assert _ask(held, "SELECT sum(forgotten) FROM raw.loads") == [(9,)]
+    assert {row[1] for row in kept["raw.dim_account"]} >= {"northwind", "stripe:cus_North"}
+
+
+def test_results_are_those_of_a_company_that_never_had_them(tmp_path: Path) -> None:
+    held = furnished(tmp_path / "acme")
+    forgetting.forget(held, "account", ["acme-4711"])
+    other = workspace(tmp_path / "other", CONFIG)
+    land(other, event(account_id="northwind", user_id="bob-2222", id="b1", invited=None),
+         event(account_id="northwind", user_id="bob-2222", id="b2"))  # fmt: skip
+    trial = subscription(id="sub_North", customer="cus_North", trial_start=1767571200, trial_end=1768780800)
+    land(other, customer("cus_North", "northwind", "bob@northwind.example", "Bob"), trial, kind="stripe")
+    pipeline.refresh(other)
+    for query in (
+        "SELECT account_id, users, stripe_customers FROM marts.accounts ORDER BY ALL",
+        "SELECT trial_id, account_id, outcome FROM marts.trials ORDER BY ALL",
+    ):
+        rows = [_ask(one, query) for one in (held, other)]
+        assert rows[0] == rows[1]
+        assert rows[0]
+
+
+def _ask(held: Workspace, query: str) -> list[tuple[Any, ...]]:
+    engine = connect(held.store, read_only=True)
+    try:
+        return engine.rows(query)
+    finally:
+        engine.close()
+
+
+def test_a_user_goes_and_the_account_stays(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    pipeline.refresh(held)
+    done = forgetting.forget(held, "user", ["ana.mueller@acme.example"])
+    assert (done.people, done.customers) == (1, 0)
+    assert holding(held.data, "ana-0815", "visitor-77", "ana.mueller@acme.example", "Ana M") == {}
+    assert {"acme-4711", "cus_Acme4711", "sub_Acme4711"} <= holding(held.data, *SECRETS).keys()
+    assert _ask(held, "SELECT account_id FROM marts.trials ORDER BY 1") == [("acme-4711",), ("northwind",)]
+    assert _ask(held, "SELECT count(*) FROM raw.events") == [(3,)]
+
+
+def test_what_arrives_later_is_counted_and_not_kept(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    pipeline.refresh(held)
+    forgetting.forget(held, "account", ["acme-4711"])
+    land(
+        held,
+        event(account_id="acme-4711", user_id="ana-0815", id="a9"),
+        event(account_id="northwind", user_id="bob-2222", id="b1", invited="ana.mueller@acme.example"),
+        event(account_id="northwind", user_id="bob-2222", id="b9"),
+        {"event": "email_opened", "user_id": "ana-0815", "timestamp": "2026-02-01T00:00:00Z"},
+    )
+    trial = subscription(id="sub_New123456", customer={"id": "cus_Acme4711", "object": "customer"})
+    land(held, customer("cus_Acme4711", "acme-4711", "new@acme.example", "Ana M"), trial, kind="stripe")
+    receive(
+        held,
+        call(messageId="late-2", userId="ana-0815"),
+        call("identify", anonymousId="visitor-77", messageId="late-3"),
+    )
+    loaded = pipeline.load_landed(held)
+    # b1 comes again: as it was masked before, it is a duplicate
+    assert (loaded.received, loaded.loaded, loaded.duplicate, loaded.forgotten) == (8, 1, 1, 6)
+    pipeline.refresh(held)
+    assert holding(held.data, *SECRETS, "sub_New123456", "new@acme.example") == {}
+    assert not suppression.read(held.landing).pending
+    assert (
+        "forgotten 1"
+        in run("import", "events", _file(held, event(user_id="ana-0815", id="a10")), "-C", held.folder).err
+    )
+    assert "ana-0815" not in holding(held.data, "ana-0815")
+
+
+def _file(held: Workspace, *records: dict[str, Any]) -> Path:
+    path = held.folder / "again.ndjson"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def test_a_backup_of_before_is_restored_without_them_and_removed_by_the_next(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    pipeline.refresh(held)
+    backup.make(held, with_store=True)
+    apart = backup.make(held, tmp_path / "apart").folder
+    done = forgetting.forget(held, "account", ["acme-4711"])
+    assert done.backups == 1
+    back = restore.restore(held.backups, tmp_path / "back")
+    assert back.loaded.forgotten == 9
+    assert holding(back.folder / "data", *SECRETS) == {}
+    assert {"northwind"} <= holding(back.folder / "data", "northwind").keys()
+    # a target that nobody told of it learns it with the next backup
+    assert restore.restore(apart, tmp_path / "untold").loaded.forgotten == 0
+    for target in (None, tmp_path / "apart"):
+        made = backup.make(held, target)
+        assert len(made.removed) == 1
+        assert [path.name for path in made.folder.parent.iterdir() if path.is_dir()] == [made.folder.name]
+        assert holding(made.folder, *SECRETS) == {}
+
+
+def test_requests_say_nothing_of_whom_they_were_about(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    dry = run("forget", "account", "acme-4711", "--dry-run", "-C", held.folder).err
+    assert "would go from landing: 9 records; 1 of others stay without their names" in dry
+    assert run("forget", "list", "-f", "json", "-C", held.folder).rows() == []
+    assert "nobody is there to be asked" in run("forget", "account", "acme-4711", "-C", held.folder, code=1).err
+    said = run("forget", "account", "acme-4711", "--yes", "-C", held.folder).err
+    [row] = run("forget", "list", "-f", "json", "-C", held.folder).rows()
+    assert (row["kind"], row["erased"], row["masked"]) == ("account", 9, 1)
+    assert row["done_at"] > row["asked_at"]
+    assert f"receipt {row['key']}" in said
+    assert "nothing to do" in run("forget", "account", "acme-4711", "--yes", "-C", held.folder).err
+    [ledger] = [one for one in run("runs", "-f", "json", "-C", held.folder).rows() if one["job"] == "forget account"][
+        -1:
+    ]
+    assert ledger["status"] == "ok"
+    told = run("forget", "user", "nobody-77", "--yes", "-C", held.folder, code=1).err
+    assert "nothing is known of user 'nobody-77'" in told
+    for text in (dry, said, json.dumps(row), json.dumps(ledger)):
+        assert not [word for word in SECRETS if word in text]
+
+
+def test_files_of_ones_own_that_name_them_are_told(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    (held.folder / "customers.csv").write_text("customer_id,account_id\ncus_Acme4711,acme-4711\n", encoding="utf-8")
+    (held.folder / "trialwise.toml").write_text(
+        CONFIG + '[identity]\ncustomer_map = "customers.csv"\n', encoding="utf-8"
+    )
+    held = Workspace.open(held.folder)
+    with pytest.raises(InputError, match=r"customers\.csv names who is to be forgotten in line 2"):
+        forgetting.forget(held, "account", ["acme-4711"])
+    assert not suppression.read(held.landing)
+    with pytest.raises(NotFoundError):
+        forgetting.plan(held, "account", ["acme-0000"])
+
+
+def test_a_refresh_that_fails_leaves_it_to_the_next(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    pipeline.refresh(held)
+    model = held.models / "marts" / "own.sql"
+    model.parent.mkdir(parents=True)
+    model.write_text("SELECT wrong", encoding="utf-8")
+    forgetting_it = [
+        sys.executable,
+        "-m",
+        "trialwise",
+        "forget",
+        "account",
+        "acme-4711",
+        "--yes",
+        "-C",
+        str(held.folder),
+    ]
+    assert subprocess.run(forgetting_it, capture_output=True, check=False).returncode != 0
+    with pytest.raises(ModelError):
+        pipeline.refresh(held)
+    model.unlink()
+    if suppression.read(held.landing).pending:
+        run("refresh", "-C", held.folder)
+    else:
+        run("forget", "account", "acme-4711", "--yes", "-C", held.folder)
+    assert holding(held.data, *SECRETS) == {}
+
+
+def prepared(folder: Path) -> None:
+    held = company(folder)
+    pipeline.refresh(held)
+
+
+def act(folder: Path) -> None:
+    forgetting.forget(Workspace.open(folder), "account", ["acme-4711"])
+
+
+@pytest.mark.parametrize("every", [31, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_at_any_step_the_same_command_or_a_refresh_finishes(tmp_path: Path, every: int) -> None:
+    for step, place in enumerate(crash_at_every_step(tmp_path, prepared, act, every=every)):
+        held = Workspace.open(place)
+        if step % 2 and suppression.read(held.landing).pending:
+            run("refresh", "-C", place)
+        else:
+            forgetting.forget(held, "account", ["acme-4711"])
+        assert holding(held.data, *SECRETS) == {}
+        assert not suppression.read(held.landing).pending
+        assert screen.is_screened(pipeline.Landing(held.landing), suppression.read(held.landing))
+
+
+def test_beside_a_server_that_takes_what_comes(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    with serving(held.folder) as served:
+        until(lambda: (held.published / "CURRENT").exists())
+        said = run("forget", "account", "acme-4711", "--yes", "-C", held.folder).err
+        assert "receipt" in said
+        assert holding(held.data, *SECRETS) == {}
+        body = {
+            "userId": "ana-0815",
+            "event": "Report Created",
+            "messageId": "m-1",
+            "context": {"groupId": "acme-4711"},
+        }
+        assert served.post("/v1/track", json=body).status_code == 200
+        assert (
+            served.post("/v1/events", json=event(account_id="northwind", user_id="bob-2222", id="b7")).status_code
+            == 200
+        )
+        run("refresh", "-C", held.folder)
+        assert served.get("/readyz").status_code == 200
+    assert holding(held.data, *SECRETS) == {}
+    assert _ask(held, "SELECT count(*), sum(forgotten) FROM raw.loads")[0][1] == 10
+
+
+def test_a_server_killed_while_it_forgets(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    with serving(held.folder) as served:
+        until(lambda: (held.published / "CURRENT").exists())
+        command = [sys.executable, "-m", "trialwise", "forget", "account", "acme-4711", "--yes", "-C", str(held.folder)]
+        asking = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        until(lambda: (held.landing / suppression.NAME).exists())
+        served.end(signal.SIGKILL)
+        assert asking.wait(60) == 1
+        assert asking.stderr is not None
+        assert "what was begun is finished" in asking.stderr.read()
+    run("refresh", "-C", held.folder)
+    assert holding(held.data, *SECRETS) == {}
