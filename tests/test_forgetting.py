@@ -322,8 +322,8 @@ def test_killed_at_any_step_the_same_command_or_a_refresh_finishes(tmp_path: Pat
 
 def test_beside_a_server_that_takes_what_comes(tmp_path: Path) -> None:
     held = company(tmp_path / "acme")
+    pipeline.refresh(held)
     with serving(held.folder) as served:
-        until(lambda: (held.published / "CURRENT").exists())
         said = run("forget", "account", "acme-4711", "--yes", "-C", held.folder).err
         assert "receipt" in said
         assert holding(held.data, *SECRETS) == {}
@@ -346,13 +346,13 @@ def test_beside_a_server_that_takes_what_comes(tmp_path: Path) -> None:
 
 def test_a_server_killed_while_it_forgets(tmp_path: Path) -> None:
     held = company(tmp_path / "acme")
+    pipeline.refresh(held)
     with serving(held.folder) as served:
-        until(lambda: (held.published / "CURRENT").exists())
         command = [sys.executable, "-m", "trialwise", "forget", "account", "acme-4711", "--yes", "-C", str(held.folder)]
         asking = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        until(lambda: (held.landing / suppression.NAME).exists())
+        until(lambda: (held.landing / suppression.NAME).exists(), 120)
         served.end(signal.SIGKILL)
-        assert asking.wait(60) == 1
+        assert asking.wait(120) == 1
         assert asking.stderr is not None
         assert "what was begun is finished" in asking.stderr.read()
     run("refresh", "-C", held.folder)
