@@ -349,11 +349,10 @@ def test_a_server_killed_while_it_forgets(tmp_path: Path) -> None:
     pipeline.refresh(held)
     with serving(held.folder) as served:
         command = [sys.executable, "-m", "trialwise", "forget", "account", "acme-4711", "--yes", "-C", str(held.folder)]
-        asking = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        until(lambda: (held.landing / suppression.NAME).exists(), 120)
-        served.end(signal.SIGKILL)
-        assert asking.wait(120) == 1
-        assert asking.stderr is not None
-        assert "what was begun is finished" in asking.stderr.read()
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
+            until(lambda: (held.landing / suppression.NAME).exists(), 120)
+            served.end(signal.SIGKILL)
+            assert "what was begun is finished" in asking.communicate(timeout=120)[1]
+        assert asking.returncode == 1
     run("refresh", "-C", held.folder)
     assert holding(held.data, *SECRETS) == {}

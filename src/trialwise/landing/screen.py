@@ -349,9 +349,14 @@ _Changes = dict[tuple[int, int], tuple[int, bool, Content]]
 
 def patterns(names: Names) -> Iterator[str]:
     """Regular expressions (RE2) that find all texts in which one of the names stands."""
-    told = sorted({json.dumps(word, ensure_ascii=False)[1:-1] for word in names.words})
-    for start in range(0, len(told), WORDS_TOGETHER):
-        yield "(?i)" + "|".join(re.escape(word) for word in told[start : start + WORDS_TOGETHER])
+    ids, addresses = (
+        sorted({re.escape(json.dumps(word, ensure_ascii=False)[1:-1]) for word in some})
+        for some in (names.words - names.addresses, names.addresses)
+    )
+    for start in range(0, len(ids), WORDS_TOGETHER):
+        yield "|".join(ids[start : start + WORDS_TOGETHER])
+    for start in range(0, len(addresses), WORDS_TOGETHER):
+        yield f"(?i){'|'.join(addresses[start : start + WORDS_TOGETHER])}"
 
 
 IsName = Callable[[str], bool]
