@@ -3,7 +3,7 @@
 1. their ids and addresses are found by identity; salted hashes of them go on landing's list (`suppression`)
 2. records of theirs are taken out of landing in place; what others' records say of them, too (`screen`)
 3. the store is removed, with those that were set aside: a database keeps the bytes of deleted rows
-4. notes beside them are cleaned: the run ledger, cursors, what is known of Stripe's objects
+4. notes beside them are cleaned: the run ledger, the history, cursors, what is known of Stripe's objects
 5. a refresh fills the store from landing, builds everything and publishes it
 6. the results that were published before go
 7. the list is copied to where backups lie, and the request is noted as done
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from trialwise.clock import utc_now
 from trialwise.delivery import publishing
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import InputError, NotFoundError, TrialwiseError
+from trialwise.history import History
 from trialwise.landing import durable, screen, suppression
 from trialwise.landing.folder import Landing
 from trialwise.landing.redact import LEAST, masked_words, words
@@ -178,6 +179,7 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
         error.hint = f"{error.hint or ''} What is asked to be forgotten is out of landing and the store; the results "
         error.hint += "published before still hold it, until the next refresh that goes well."
         raise
+    notes += clean_notes(workspace)  # the refresh has told the history that trials went
     with workspace.lock(), writing(workspace.data):
         generations = publishing.keep_current(workspace.published)
         moments = _remove(workspace.data / "moments")
@@ -254,8 +256,10 @@ def _receipt(request: Request) -> Forgotten:
 
 
 def _set_aside(workspace: Workspace) -> list[Path]:
-    names = (f"{workspace.store.name}.damaged-*", f"{workspace.store.name}.older-*")
-    return sorted(path for name in names for path in workspace.data.glob(name))
+    """Stores, ledgers and notes that proved damaged, or were made by an older version."""
+    cursors = workspace.landing / "cursors"
+    found = [*workspace.data.glob("*.damaged-*"), *workspace.data.glob(f"{STORE}.older-*"), *cursors.glob("*.damaged*")]
+    return sorted(path for path in found if path.is_file())
 
 
 def _remove_stores(workspace: Workspace) -> int:
@@ -279,8 +283,8 @@ def _remove(folder: Path) -> int:
 
 
 def clean_notes(workspace: Workspace) -> int:
-    """Take everybody on the list out of the run ledger, the cursors and the notes on Stripe's objects; how many
-    entries that changed.
+    """Take everybody on the list out of the run ledger, the history of what was published, the cursors and the notes on
+    Stripe's objects; how many entries that changed.
     """
     kept = suppression.read(workspace.landing)
     if not kept:
@@ -291,6 +295,8 @@ def clean_notes(workspace: Workspace) -> int:
 
     cursors = workspace.landing / "cursors"
     count = Ledger(workspace.data).rewrite(lambda text: masked_words(text, is_listed))
+    theirs = _Theirs(kept)
+    count += History(workspace.data).forget(account_ids=theirs, trial_ids=theirs)
     count += stripe_known.forget(cursors / "stripe-known.sqlite", is_listed)
     for path in sorted(cursors.glob("*.json")) if cursors.is_dir() else ():
         told = json.loads(path.read_bytes())
@@ -299,6 +305,25 @@ def clean_notes(workspace: Workspace) -> int:
             durable.replace(path, json.dumps(left, indent=1, sort_keys=True).encode() + b"\n")
             count += 1
     return count
+
+
+class _Theirs(Collection[str]):
+    """The ids of accounts, and of trials in which an id stands, that are of somebody on the list."""
+
+    def __init__(self, kept: Suppression) -> None:
+        self._kept = kept
+
+    def __contains__(self, text: object) -> bool:
+        return isinstance(text, str) and (
+            "account" in self._kept.kinds_of(text)
+            or any(len(word) >= LEAST and self._kept.kinds_of(word) for word in words(text))
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kept.entries.values()))
 
 
 def _without(value: Any, is_listed: Callable[[str], bool]) -> Any:

@@ -9,7 +9,7 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -197,19 +197,10 @@ class Ledger:
             ledger.executemany("UPDATE runs SET job = ?, error = ?, details = ? WHERE run_id = ?", changed)
             return len(changed)
 
-        count = self._work(update)
+        count = self._file.work(update)
         if count:
-            self._tidy()
+            self._file.compact()
         return count
-
-    def _tidy(self) -> None:
-        """Leave no bytes of rows that were changed, in the file or its log."""
-        try:
-            with closing(self._connect()) as ledger:
-                ledger.execute("VACUUM")
-                ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            raise StoreError(f"the run ledger {self.path} cannot be used: {error}", "Run it again.") from error
 
     def tell_killed(self, *, is_owner: bool = False) -> int:
         """Call runs killed whose process is gone; how many there were.

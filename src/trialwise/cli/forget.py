@@ -111,7 +111,7 @@ def _say(done: Forgotten, mood: str, *, is_done: bool) -> None:
         f"{done.set_aside:,} stores set aside"
     )
     if is_done:
-        say(f"cleaned: {done.notes:,} entries of the run ledger, cursors and notes on Stripe")
+        say(f"cleaned: {done.notes:,} entries of run ledger, history, cursors and notes on Stripe")
     if done.backups:
         say(f"{done.backups:,} backups still hold it: the next 'trialwise backup' removes them")
     if is_done:
