@@ -114,7 +114,6 @@ def test_nothing_of_an_account_is_found_in_any_file(tmp_path: Path) -> None:
     for word in ("acme-4711", "cus_Acme4711", "Ana M"):
         assert {"published/000001.duckdb", "published/000002.duckdb"} <= set(before[word]), word
     assert "runs.sqlite" in before["ana-0815"]
-    assert "history.sqlite" in before["acme-4711"]
     assert {"landing/cursors/stripe-known.sqlite", "landing/cursors/lists.json"} <= set(before["cus_Acme4711"])
 
     planned = forgetting.plan(held, "account", ["acme-4711"])
@@ -133,7 +132,7 @@ def test_nothing_of_an_account_is_found_in_any_file(tmp_path: Path) -> None:
     assert holding(held.data, *SECRETS) == {}
     assert holding(held.data, *OTHERS).keys() == set(OTHERS)
     assert (done.erased, done.masked, done.events, done.generations, done.moments) == (9, 1, 4, 2, 1)
-    # a run of the ledger, an object of Stripe's, a cursor, and the trial on record
+    # a run of the ledger, an object of Stripe's, a cursor, and the trial that the last refresh told the history of
     assert (done.set_aside, done.notes) == (1, 4)
     kept = everything(held.store)
     # received, loaded, duplicate, quarantined: 9 of theirs, b1 and b2, customer and subscription of the other
