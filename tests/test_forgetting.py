@@ -74,6 +74,8 @@ def furnished(folder: Path) -> Workspace:
     (held.data / "store.duckdb.damaged-1").write_bytes(held.store.read_bytes())
     (held.data / "moments").mkdir()
     (held.data / "moments" / "0123.duckdb").write_bytes(held.store.read_bytes())
+    with closing(sqlite3.connect(held.data / "history.sqlite", isolation_level=None)) as history:
+        history.execute("INSERT OR REPLACE INTO trials VALUES (99, 'stripe:sub_Acme4711:9', 'acme-4711')")
     ledger = Ledger(held.data)
     ledger.end(ledger.begin("import events", asked_by="command"), None, error="ana-0815.csv cannot be read")
     with closing(Known(held.landing / "cursors" / "stripe-known.sqlite")) as known, known.change():
@@ -114,6 +116,7 @@ def test_nothing_of_an_account_is_found_in_any_file(tmp_path: Path) -> None:
     for word in ("acme-4711", "cus_Acme4711", "Ana M"):
         assert {"published/000001.duckdb", "published/000002.duckdb"} <= set(before[word]), word
     assert "runs.sqlite" in before["ana-0815"]
+    assert any(name.startswith("history.sqlite") for name in before["sub_Acme4711"])
     assert {"landing/cursors/stripe-known.sqlite", "landing/cursors/lists.json"} <= set(before["cus_Acme4711"])
 
     planned = forgetting.plan(held, "account", ["acme-4711"])
@@ -132,7 +135,7 @@ def test_nothing_of_an_account_is_found_in_any_file(tmp_path: Path) -> None:
     assert holding(held.data, *SECRETS) == {}
     assert holding(held.data, *OTHERS).keys() == set(OTHERS)
     assert (done.erased, done.masked, done.events, done.generations, done.moments) == (9, 1, 4, 2, 1)
-    # a run of the ledger, an object of Stripe's, a cursor, and the trial that the last refresh told the history of
+    # a run of the ledger, an object of Stripe's, a cursor, and a trial of the history
     assert (done.set_aside, done.notes) == (1, 4)
     kept = everything(held.store)
     # received, loaded, duplicate, quarantined: 9 of theirs, b1 and b2, customer and subscription of the other
