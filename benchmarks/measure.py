@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 from benchmarks.generate import AS_OF, VALUE_EVENTS, Inputs
 from trialwise import answers, arrivals, pipeline
-from trialwise.delivery.publishing import write_generation
+from trialwise.delivery import publishing
 from trialwise.engines.duckdb import connect
 from trialwise.transform.graph import downstream, upstream
 from trialwise.workspace import Workspace
@@ -34,7 +34,7 @@ USER_DAYS = ("intermediate.event_days", "intermediate.placed_days", "intermediat
 EVENTS, TRIALS, TRIAL_DAYS = "raw.events", "intermediate.trials", "intermediate.trial_days"
 USAGE = "intermediate.trial_usage_days"
 """Use of every trial on every day: what the other tools are asked for too."""
-AFTER_MODELS, PUBLISH = "checks, commit", "publish"
+AFTER_MODELS, PUBLISH = "checks, commit, record", "publish"
 LISTED = 100
 """Rows of a listing, a page of it."""
 SHARE = 100
@@ -331,7 +331,7 @@ def publish_days(workspace: Workspace) -> Cost:
     path = workspace.folder / "published.duckdb"
 
     def task(store: Any, _filled: Any) -> Cost:
-        return repeat(lambda: write_generation(store, path, {TRIAL_DAYS: ""}), 1)[0]
+        return repeat(lambda: publishing.write_generation(store, path, {TRIAL_DAYS: ""}), 1)[0]
 
     try:
         return pipeline.owning(workspace, task)
@@ -409,7 +409,7 @@ def refresh_once(workspace: Workspace, *, full: bool = False, as_of: str | None 
 def publishing_timed() -> Iterator[list[Cost]]:
     """What publishing costs meanwhile; an empty list where nothing is published."""
     costs: list[Cost] = []
-    publish = pipeline.publish
+    publish = publishing.publish
 
     def timed(*arguments: Any, **named: Any) -> Any:
         watch = Stopwatch()
@@ -418,7 +418,7 @@ def publishing_timed() -> Iterator[list[Cost]]:
         finally:
             costs.append(watch.read())
 
-    with patch.object(pipeline, "publish", timed):
+    with patch.object(publishing, "publish", timed):
         yield costs
 
 
