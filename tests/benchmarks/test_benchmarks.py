@@ -122,9 +122,3 @@ def test_a_run_prints_every_goal(tmp_path):
     steps = {step["step"] for step in figures["profile"]}
     named = {"intermediate.user_days", "intermediate.trial_days", "marts.trials", "checks, commit, record", "publish"}
     assert named <= steps
-        "intermediate.user_days",
-        "intermediate.trial_days",
-        "marts.trials",
-        "checks, commit, record",
-        "publish",
-    } <= steps
