@@ -226,16 +226,24 @@ def prepare(folder: Path, events: int, seed: int) -> None:
     pipeline.owning(workspace, fill)
     cost = watch.read()
     say(f"prepared in {cost.wall:.0f} s, {cost.cpu:.0f} CPU s")
-    (folder / READY).write_text(json.dumps({"events": events, "accounts": accounts}), encoding="utf-8")
+    ready = {"events": events, "accounts": accounts, "rows": rows_of(workspace)}
+    (folder / READY).write_text(json.dumps(ready), encoding="utf-8")
 
 
 def measure_to(folder: Path, events: int, runs: int, seed: int, out: Path) -> None:
-    """Measure a prepared history and write the figures."""
+    """Measure a prepared history and write the figures.
+
+    Raises RuntimeError where the first refresh found a store of another version: it fills that again from landing,
+    which does not hold the history.
+    """
     workspace = Workspace.open(folder)
-    accounts = json.loads((folder / READY).read_text(encoding="utf-8"))["accounts"]
+    ready = json.loads((folder / READY).read_text(encoding="utf-8"))
+    accounts = ready["accounts"]
     measured = Measured(events, accounts)
     say(f"{events:,} events: first refresh, with calibration")
     pipeline.refresh(workspace)
+    if rows_of(workspace) != ready["rows"]:
+        raise RuntimeError(f"the history at {folder} was prepared by another version: remove it, and it is made anew")
     measured.raw_scan = scan(RAW_SCAN, store=workspace.store)
     for run in range(runs):
         say(f"full refresh {run + 1} of {runs}")
@@ -263,6 +271,15 @@ def measure_to(folder: Path, events: int, runs: int, seed: int, out: Path) -> No
     measured.trial_days = results.trial_days
     measured.peak_gigabytes["everything"] = peak_gigabytes()
     out.write_text(json.dumps(figures_of(measured, results)), encoding="utf-8")
+
+
+def rows_of(workspace: Workspace) -> int:
+    """Events in the store."""
+    engine = connect(workspace.store, read_only=True)
+    try:
+        return int(engine.rows("SELECT count(*) FROM raw.events")[0][0])
+    finally:
+        engine.close()
 
 
 def write_batch(folder: Path, batch: Batch, company: int, number: int, seed: int) -> Path:

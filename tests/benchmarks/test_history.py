@@ -4,7 +4,7 @@ import json
 
 import polars as pl
 import pytest
-from benchmarks.history import Batch, goals_of, keep, prepare, write_batch
+from benchmarks.history import READY, Batch, goals_of, keep, measure_to, prepare, write_batch
 from benchmarks.measure import Stopwatch, refresh_once
 
 from trialwise import arrivals, pipeline
@@ -57,6 +57,15 @@ def test_a_batch_is_news_of_some_accounts_and_a_refresh_takes_it_in(history):
     assert rows(history, "SELECT count(*) FROM raw.dim_account WHERE account_id LIKE 'acct-%'")[0] == 60
     assert {"intermediate.user_days", "checks, commit, record", "publish"} <= set(done.steps)
     assert 0 < done.of({"publish"}).wall < done.work.wall < spent.wall
+
+
+def test_a_store_that_was_filled_again_is_not_measured(tmp_path):
+    folder = tmp_path / "history"
+    prepare(folder, 10_000, seed=1)
+    ready = json.loads((folder / READY).read_text(encoding="utf-8"))
+    (folder / READY).write_text(json.dumps({**ready, "rows": ready["rows"] + 1}), encoding="utf-8")
+    with pytest.raises(RuntimeError, match="prepared by another version"):
+        measure_to(folder, 10_000, 1, 1, tmp_path / "out.json")
 
 
 def cost(cpu):
