@@ -5,6 +5,7 @@ key: [trial_id, trial_day]
 not_null: [account_key, account_id, activity_date, is_complete, rule_score_hundredths]
 accepted: {lifecycle: [new, returning, resurrecting, dormant], usage_band: [none, light, moderate, heavy], fit_grade: [A, B, C], engagement_grade: ["1", "2", "3"]}
 incremental: [trial_id, trial_day]
+at_once: 1000000
 checks:
   - name: score_parts_add_up
     level: fail

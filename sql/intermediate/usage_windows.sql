@@ -4,6 +4,7 @@ grain: one row per trial and day from its start
 key: [trial_id, trial_day]
 not_null: [account_key, activity_date, is_complete, days_available, current_streak_days]
 incremental: [trial_id]
+at_once: 20000
 */
 WITH dense AS (
   SELECT

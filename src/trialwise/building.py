@@ -25,12 +25,14 @@ Progress = Callable[[str, int, int], None]
 class Building:
     """What was done to every model, and what happened to its table.
 
-    whole: why everything was built whole, None where it was brought up to date.
+    removed: models there were before and are no more. whole: why everything was built whole, None where it was brought
+    up to date.
     """
 
     report: BuildReport
     steps: tuple[Step, ...]
     changes: Mapping[str, Change] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
     whole: str | None = None
 
 
@@ -51,6 +53,9 @@ def build(
     """
     known = state.read(engine)
     kinds = create_schemas(engine, models)
+    removed = frozenset[str]() if known is None else frozenset(known.models.keys() - models.keys())
+    for name in sorted(removed & kinds.keys()):
+        engine.execute(f"DROP {'VIEW' if kinds.pop(name) == 'VIEW' else 'TABLE'} {name}")
     before = _row(engine, CLOCK)
     filled = _fill_config(workspace, engine, clock, models, {} if known is None else known.inputs)
     if known is None or before is None:
@@ -75,7 +80,7 @@ def build(
     )
     checked.keep(engine, checks)
     inputs.let_go(engine)
-    return Building(BuildReport(tuple(built), tuple(checks)), steps, changes, whole)
+    return Building(BuildReport(tuple(built), tuple(checks)), steps, changes, removed, whole)
 
 
 def _bring(
@@ -121,7 +126,7 @@ def build_some(
     kinds = create_schemas(engine, models)
     _fill_config(workspace, engine, clock, models, {})
     wanted = set(names).union(*(upstream(models, name) for name in names))
-    build_models(engine, [model for model in order(models) if model.name in wanted], kinds)
+    build_models(engine, [model for model in order(models) if model.name in wanted], kinds, None, models)
 
 
 def _build_whole(
@@ -140,13 +145,13 @@ def _build_whole(
     read = calibration.tables_read(models)
     before: set[str] = set().union(*(upstream(models, table) for table in read))
     first = [model for model in ordered if model.name in before]
-    built = build_models(engine, first, kinds, progress)
+    built = build_models(engine, first, kinds, progress, models)
     if months_due(engine, clock.as_of_date):
         calibration.outline(engine, models, kinds)
         if calibration.make_due(engine, clock, models):
             touched = downstream(models, VERSIONS) | downstream(models, GRID)
-            built += build_models(engine, [model for model in first if model.name in touched], kinds, progress)
-    built += build_models(engine, [model for model in ordered if model.name not in before], kinds, progress)
+            built += build_models(engine, [model for model in first if model.name in touched], kinds, progress, models)
+    built += build_models(engine, [model for model in ordered if model.name not in before], kinds, progress, models)
     return built, check_models(engine, ordered, progress)
 
 

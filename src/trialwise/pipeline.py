@@ -92,7 +92,7 @@ def refresh(
                 if deltas:
                     state.note_published(store, None)
             calibration.keep(workspace, store)
-            path = _publish(workspace, store, clock, models, published, deltas, None if built.whole else since)
+            path = _publish(workspace, store, clock, models, published, built, deltas, since)
             drop_all(store)
             store.execute("CHECKPOINT")
             if is_live:
@@ -191,6 +191,7 @@ def _publish(
     clock: Clock,
     models: Mapping[str, Model],
     tables: Mapping[str, str],
+    built: Building,
     deltas: Mapping[str, Delta],
     since: tuple[int, int, date] | None,
 ) -> Path:
@@ -199,8 +200,8 @@ def _publish(
     Nothing is published where nothing changed but the clock: what the results say is true of the later moment too.
     What is published goes on record with it.
     """
-    before = None if since is None else Published(since[0], since[1])
-    if before is not None and not deltas and is_current(workspace.published, before):
+    before = None if since is None or built.whole else Published(since[0], since[1])
+    if before is not None and not deltas and not built.removed and is_current(workspace.published, before):
         return workspace.published / f"{before.number:06d}.duckdb"
     today = clock.as_of_date
     is_brought = before is not None and since is not None and since[2] == today

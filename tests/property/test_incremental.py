@@ -22,7 +22,7 @@ from tests.property.company import DEFECTS, EDITS, OWN_MODELS, Company
 
 Op = tuple[str, dict[str, Any]]
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
-EXAMPLES = int(os.environ.get("TRIALWISE_TEST_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "300"))
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +219,12 @@ def test_a_definition_and_back(company: Company) -> None:
     company.use(2, 2, "Query Run", day=-5)
     company.move(1)
     assert company.refresh()["unchanged"] > 0
+
+
+def test_own_models_come_and_go(company: Company) -> None:
+    for _ in range(2):
+        company.model("own marts")
+        company.refresh()
 
 
 def test_a_copy_known_earlier_replaces_its_row_and_a_body_of_another_is_refused(company: Company) -> None:

@@ -3,10 +3,12 @@
 import pytest
 from tests.transform.project import Project
 
+import trialwise.transform.build as build_module
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ModelError
 from trialwise.transform.build import build, build_in_transaction, build_models, create_schemas, sketch
 from trialwise.transform.graph import order
+from trialwise.transform.keys import check_incremental
 
 SIZES = """SELECT
   CAST(i.id AS BIGINT) AS id, -- the item
@@ -103,6 +105,29 @@ def test_cycle_and_unknown_table_stop_before_anything_runs(project: Project, ite
     with pytest.raises(ModelError, match="in a circle"):
         build(items, project.models())
     assert items.rows("SELECT count(*) FROM marts.sizes") == [(3,)]
+
+
+@pytest.mark.parametrize(("at_once", "parts"), [(1, 3), (2, 2), (3, 1), (100, 1)])
+def test_a_model_is_built_so_many_keys_at_once(
+    project: Project, items: Engine, at_once: int, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("staging.items", SIZES.format(table="raw.items"))
+    ranked = SIZES.replace("CAST(i.size AS INTEGER)", "CAST(max(i.size) OVER (PARTITION BY i.id) AS INTEGER)")
+    project.write("marts.sizes", ranked.format(table="staging.items"), f"incremental: [id]\nat_once: {at_once}\n")
+    ran: list[str] = []
+    monkeypatch.setattr(build_module, "run", lambda engine, model, sql: ran.append(sql) or engine.rows(sql))
+    for _ in range(2):
+        report = build(items, project.models())
+        assert report.models[1].rows == 3
+        assert items.rows("SELECT id, size FROM marts.sizes ORDER BY id") == [(1, 10), (2, 20), (3, None)]
+    assert sum("marts.sizes AS" in sql or "INTO marts.sizes" in sql for sql in ran) == 2 * parts
+
+
+def test_keys_at_once_are_of_incremental_models(project: Project) -> None:
+    write_sizes(project, "at_once: 2\n")
+    models = project.models()
+    with pytest.raises(ModelError, match="it has no `incremental`"):
+        check_incremental(models["marts.sizes"], models)
 
 
 def test_the_transaction_may_be_the_callers(project: Project, items: Engine) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 from trialwise.engines.duckdb import Engine, EngineError, cause_of
 from trialwise.errors import ModelError
+from trialwise.transform.changes import relation
 from trialwise.transform.check import CheckResult, raise_failed, run_checks
 from trialwise.transform.graph import order
+from trialwise.transform.keys import keyed_inputs, restrict
 from trialwise.transform.model import Model
 
 Progress = Callable[[str, int, int], None]
@@ -58,23 +60,28 @@ def build_in_transaction(
 ) -> BuildReport:
     """As `build`, inside a transaction of the caller, who must roll back on any exception."""
     ordered = order(models) if ordered is None else ordered
-    built = build_models(engine, ordered, create_schemas(engine, models), progress)
+    built = build_models(engine, ordered, create_schemas(engine, models), progress, models)
     return BuildReport(tuple(built), tuple(check_models(engine, ordered, progress)))
 
 
 def build_models(
-    engine: Engine, ordered: Sequence[Model], kinds: dict[str, str], progress: Progress | None = None
+    engine: Engine,
+    ordered: Sequence[Model],
+    kinds: dict[str, str],
+    progress: Progress | None = None,
+    models: Mapping[str, Model] | None = None,
 ) -> list[Built]:
     """Build models in the order given, without their checks, inside a transaction of the caller.
 
-    kinds: what `create_schemas` returned; it is brought up to date, so that a model can be built twice.
+    kinds: what `create_schemas` returned; it is brought up to date, so that a model can be built twice. models: as
+    `materialise` takes them.
     """
     built = []
     for done, model in enumerate(ordered):
         if progress is not None:
             progress(model.name, done, len(ordered))
         started = time.perf_counter()
-        rows = materialise(engine, model, kinds.get(model.name))
+        rows = materialise(engine, model, kinds.get(model.name), models)
         kinds[model.name] = "VIEW" if model.is_view else "BASE TABLE"
         built.append(Built(model.name, rows, time.perf_counter() - started))
     return built
@@ -117,13 +124,46 @@ def create_schemas(engine: Engine, models: Mapping[str, Model]) -> dict[str, str
     return kinds
 
 
-def materialise(engine: Engine, model: Model, existing: str | None = None) -> int | None:
-    """Create the model's table or view; returns the rows of a table. `existing` is the table_type it had, if any."""
+def materialise(
+    engine: Engine, model: Model, existing: str | None = None, models: Mapping[str, Model] | None = None
+) -> int | None:
+    """Create the model's table or view; returns the rows of a table. `existing` is the table_type it had, if any.
+
+    models: those it reads, by name; with them a model whose header says `at_once` is built a part of its keys after the
+    other, which bounds the memory that joins and windows over all of its rows would take.
+    """
     wanted = "VIEW" if model.is_view else "TABLE"
     if existing is not None and (existing == "VIEW") != model.is_view:
         engine.execute(f"DROP {'VIEW' if existing == 'VIEW' else 'TABLE'} {model.name}")
+    if models is not None and model.header.at_once is not None and (parts := _parts(engine, model, models)) > 1:
+        return _in_parts(engine, model, models, parts)
     rows = run(engine, model, f"CREATE OR REPLACE {wanted} {model.name} AS {model.sql}")
     return int(rows[0][0]) if rows and not model.is_view else None
+
+
+def _parts(engine: Engine, model: Model, models: Mapping[str, Model]) -> int:
+    """Number the keys of the tables the model reads, `at_once` a part; returns how many parts there are."""
+    keys = ", ".join(f'"{name}"' for name in model.header.incremental)
+    found = " UNION ".join(f"SELECT {keys} FROM {table}" for table in keyed_inputs(model, models))
+    numbered = (
+        f"SELECT k.*, (row_number() OVER (ORDER BY {keys}) - 1) // {model.header.at_once} AS part FROM ({found}) AS k"
+    )
+    run(engine, model, f"CREATE OR REPLACE TEMP TABLE {relation('keys', model.name)} AS {numbered}")
+    return int(engine.rows(f"SELECT coalesce(max(part), 0) + 1 FROM {relation('keys', model.name)}")[0][0])
+
+
+def _in_parts(engine: Engine, model: Model, models: Mapping[str, Model], parts: int) -> int:
+    keys, some, rows = relation("keys", model.name), relation("part", model.name), 0
+    query = restrict(model, models, some).sql(dialect="duckdb", comments=False)
+    for part in range(parts):
+        run(
+            engine,
+            model,
+            f"CREATE OR REPLACE TEMP TABLE {some} AS SELECT * EXCLUDE (part) FROM {keys} WHERE part = {part}",
+        )
+        into = f"INSERT INTO {model.name}" if part else f"CREATE OR REPLACE TABLE {model.name} AS"
+        rows += int(run(engine, model, f"{into} {query}")[0][0])
+    return rows
 
 
 def run(engine: Engine, model: Model, sql: str) -> list[tuple[Any, ...]]:

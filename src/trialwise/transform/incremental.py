@@ -270,7 +270,7 @@ class Incremental:
         return int(self.engine.rows(f"SELECT count(*) FROM {model.name}")[0][0]) > COMPARED
 
     def _materialise(self, model: Model) -> None:
-        materialise(self.engine, model, self.kinds.get(model.name))
+        materialise(self.engine, model, self.kinds.get(model.name), self.models)
         self.kinds[model.name] = "VIEW" if model.is_view else "BASE TABLE"
         self.changes[model.name] = WHOLE
 

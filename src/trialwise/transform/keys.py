@@ -57,6 +57,8 @@ def check_incremental(model: Model, models: Mapping[str, Model]) -> None:
     """
     if model.header.incremental:
         _KeyRule(model, models).check()
+    elif model.header.at_once is not None:
+        raise ModelError(f"{model.name}: `at_once` is of keys, and it has no `incremental`", f"See {model.path}.")
 
 
 def keyed_inputs(model: Model, models: Mapping[str, Model]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import sqlglot
 import yaml
@@ -57,6 +57,7 @@ class Header(_Strict):
     accepted: dict[str, tuple[str | int | bool, ...]] = Field(default_factory=dict)
     incremental: tuple[str, ...] = ()
     determines: dict[str, str] = Field(default_factory=dict)
+    at_once: Annotated[int, Field(ge=1)] | None = None
     materialized: Literal["table", "view"] | None = None
     published: bool | None = None
     unique_by: Literal["check", "load"] = "check"
