@@ -54,7 +54,7 @@ def _restated(folder: Path, *words: str) -> list[dict[str, Any]]:
     return run("restatements", "-f", "json", *words, "-C", folder).rows()
 
 
-def test_late_records_definitions_rebuilds_and_a_restore(tmp_path: Path) -> None:
+def test_late_records_definitions_rebuilds_and_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two trials of 5 to 19 January: one pays on the 24th, the other never. Of January 1 of 2 converted."""
     folder = tmp_path / "acme"
     folder.mkdir()
@@ -110,6 +110,7 @@ def test_late_records_definitions_rebuilds_and_a_restore(tmp_path: Path) -> None
     shown = run("metrics", "trial_conversion", "--definition", "start_cohort", "--no-plot", "-C", folder)
     assert "restated since first published" in shown.err
     assert "1x" in shown.out
+    monkeypatch.setenv("COLUMNS", "160")
     page = run("restatements", "-C", folder).out
     assert "50.0 %" in page
     assert "settings: conversion.grace_days 30 -> 1" in page

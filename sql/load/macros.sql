@@ -98,9 +98,9 @@ CREATE OR REPLACE TEMP MACRO with_reader(call, env, properties) AS
       'user_agent', coalesce(call ->> '$.context.user_agent', call ->> '$.context.userAgent'))), properties) AS VARCHAR)
     ELSE properties END;
 
--- A record of somebody who was forgotten: blanks in the room it took; landing/redact.py writes it.
+-- A record of somebody who was forgotten: DELETE characters in the room it took; landing/redact.py writes it.
 CREATE OR REPLACE TEMP MACRO is_forgotten(raw, b64) AS
-  CASE WHEN b64 IS NOT NULL THEN b64 <> '' AND regexp_full_match(b64, '(ICAg)+') ELSE raw <> '' AND trim(raw, ' ') = '' END;
+  CASE WHEN b64 IS NOT NULL THEN b64 <> '' AND regexp_full_match(b64, '(f39/)+') ELSE raw <> '' AND trim(raw, chr(127)) = '' END;
 
 -- A text as it is read, without escapes where it is JSON.
 CREATE OR REPLACE TEMP MACRO read_text_of(t) AS

@@ -24,7 +24,9 @@ PERSONAL = frozenset({
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 _WORD = re.compile(r"[^\s\"\\,;:<>()\[\]{}|/?&=!*#%'`]+")
 _NULL = "null"
-_NOTHING = "ICAg"  # three spaces
+_ERASED = "\x7f"
+"""What is put in a record's place: DELETE, one byte in a line of JSON too. A blank may well be what somebody sent."""
+_NOTHING = "f39/"  # three of them
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,9 @@ class Mentions:
 
 
 def erased(content: Content) -> Content:
-    """Nothing of it. The loader tells such a record by its blanks, and counts it as forgotten."""
+    """Nothing of it. The loader tells such a record by what it is made of, and counts it as forgotten."""
     return Content(
-        _blank(content.raw),
+        None if content.raw is None else _ERASED * _width(content.raw),
         _blank(content.env),
         _blank(content.detail),
         None if content.b64 is None else _NOTHING * (len(content.b64) // 4),
