@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from sqlglot import exp, parse_one
 
 from tests.book import Book, content, january, lead, on_trial, paid, unpaid
 from tests.crash import crash_at_every_step
@@ -23,6 +24,7 @@ from trialwise.delivery.reader import Reader
 from trialwise.errors import InputError, NotFoundError
 from trialwise.history import History, Number
 from trialwise.restating import compare, is_restated
+from trialwise.shipped import packaged_sql
 
 APRIL = "2026-04-01"
 RATE = {"metric": "trial_conversion", "definition": "start_cohort", "by": "month"}
@@ -50,6 +52,16 @@ def restated(book: Book, **where: Any) -> list[dict[str, Any]]:
 
 
 # ── restatements ─────────────────────────────────────────────────────────────
+
+
+def test_no_shipped_metric_reads_what_counts_as_use_alone() -> None:
+    """Else a refresh that changes nothing but use could change a number, and nobody would look."""
+    files = sorted((packaged_sql() / "metrics").glob("*.sql"))
+    assert len(files) == 8
+    for file in files:
+        query = parse_one(file.read_text(encoding="utf-8"), dialect="duckdb")
+        named = {column.name for column in query.find_all(exp.Column)}  # `t.*` hands on what is named further out
+        assert not named & chronicle.OF_USE, file.name
 
 
 def test_a_late_payment_restates_a_final_rate_once(book: Book) -> None:
@@ -264,7 +276,7 @@ def test_the_forgotten_are_in_no_byte_of_it(book: Book) -> None:
 
     assert bytes_with(b"secret-") > 0
     [before] = restated(book, **RATE)
-    assert History(book.data).forget(account_ids={"secret-x"}, trial_ids={"stripe:secret-a:1"}) == 2
+    assert History(book.data).forget({"secret-x"}.__contains__, {"stripe:secret-a:1"}.__contains__) == 2
     assert bytes_with(b"secret-") == 0
     [row] = restated(book, **RATE)
     assert (before["trials"], row["trials"]) == (["stripe:secret-a:1: converted -> expired"], [])

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -293,10 +293,13 @@ def clean_notes(workspace: Workspace) -> int:
     def is_listed(word: str) -> bool:
         return len(word) >= LEAST and bool(kept.kinds_of(word) or kept.kinds_of(word.lower()))
 
+    def is_theirs(text: str) -> bool:
+        """Of ids of accounts, and of trials, in which an id stands."""
+        return "account" in kept.kinds_of(text) or any(map(is_listed, words(text)))
+
     cursors = workspace.landing / "cursors"
     count = Ledger(workspace.data).rewrite(lambda text: masked_words(text, is_listed))
-    theirs = _Theirs(kept)
-    count += History(workspace.data).forget(account_ids=theirs, trial_ids=theirs)
+    count += History(workspace.data).forget(is_theirs, is_theirs)
     count += stripe_known.forget(cursors / "stripe-known.sqlite", is_listed)
     for path in sorted(cursors.glob("*.json")) if cursors.is_dir() else ():
         told = json.loads(path.read_bytes())
@@ -305,25 +308,6 @@ def clean_notes(workspace: Workspace) -> int:
             durable.replace(path, json.dumps(left, indent=1, sort_keys=True).encode() + b"\n")
             count += 1
     return count
-
-
-class _Theirs(Collection[str]):
-    """The ids of accounts, and of trials in which an id stands, that are of somebody on the list."""
-
-    def __init__(self, kept: Suppression) -> None:
-        self._kept = kept
-
-    def __contains__(self, text: object) -> bool:
-        return isinstance(text, str) and (
-            "account" in self._kept.kinds_of(text)
-            or any(len(word) >= LEAST and self._kept.kinds_of(word) for word in words(text))
-        )
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return sum(map(len, self._kept.entries.values()))
 
 
 def _without(value: Any, is_listed: Callable[[str], bool]) -> Any:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -426,10 +426,10 @@ class History:
 
         return self._file.work(look, "BEGIN") if self.is_there else []
 
-    def forget(self, *, account_ids: Collection[str] = (), trial_ids: Collection[str] = ()) -> int:
+    def forget(self, is_account: Callable[[str], bool], is_trial: Callable[[str], bool]) -> int:
         """Take away all that names these accounts and trials, from the bytes of the file too; how many that were.
 
-        Asked of the two is only whether an id is in them; a number that is split by an account goes with it. Other
+        is_account, is_trial: whether an id is one of them. A number that is split by an account goes with it; other
         numbers stay: they name nobody.
         """
         if not self.is_there:
@@ -440,12 +440,12 @@ class History:
             trials = [
                 number
                 for number, trial_id, account_id in file.execute("SELECT trial_no, trial_id, account_id FROM trials")
-                if trial_id in trial_ids or account_id in account_ids
+                if is_trial(trial_id) or is_account(account_id)
             ]
             for statement in _FORGET_TRIAL:
                 file.executemany(statement, [(number,) for number in trials])
             split = file.execute("SELECT DISTINCT split_value FROM numbers WHERE split_value IS NOT NULL").fetchall()
-            values = [(value,) for (value,) in split if value in account_ids]
+            values = [(value,) for (value,) in split if is_account(value)]
             for statement in _FORGET_SPLIT:
                 file.executemany(statement, values)
             return len(trials) + len(values)

@@ -18,6 +18,7 @@ from trialwise.landing import screen, suppression
 from trialwise.landing.compact import compact
 from trialwise.landing.folder import Landing
 from trialwise.landing.live import Channel
+from trialwise.landing.redact import Content, Mentions, masked
 from trialwise.landing.settings import LoadSettings
 from trialwise.landing.suppression import Names
 from trialwise.sources.files import open_file
@@ -224,6 +225,23 @@ def test_names_of_files_are_masked_in_the_manifest_and_beside(kit: Kit) -> None:
         kit.landing.manifest().imports[0].file.endswith("*" * 28 + "") or "*" in kit.landing.manifest().imports[0].file
     )
     assert kit.load().loaded == 1
+
+
+def test_what_cannot_be_masked_is_erased_and_counted_so() -> None:
+    mentions = Mentions(ALICE)
+    for content in (
+        Content("user=bob&for=alice-1", None, "of alice-1", None),
+        Content(None, "{}", None, "YWxpY2UtMQ=="),
+    ):
+        left = masked(content, mentions)
+        assert left is not None
+        assert left.is_erased
+        assert "alice" not in repr(left)
+    left = masked(Content('{"user_id":"bob","for":"alice-1"}', None, None, None), mentions)
+    # "alice-1" takes 11 bytes in a line, where its quotes are escaped
+    assert left == Content('{"user_id":"bob","for":null' + 7 * " " + "}", None, None, None)
+    assert not left.is_erased
+    assert not Content("   ", None, None, None).is_erased, "somebody may send blanks"
 
 
 def test_broken_lines_that_name_them_are_blanked(kit: Kit) -> None:

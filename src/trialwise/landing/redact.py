@@ -38,6 +38,11 @@ class Content:
     detail: str | None
     b64: str | None
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether nothing of it is left."""
+        return self == erased(self)
+
 
 class Mentions:
     """Names as they are looked for in texts that are about somebody else."""

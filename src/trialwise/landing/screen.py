@@ -408,7 +408,7 @@ def _changes(engine: Engine, mentions: Mentions) -> _Changes:
         content = Content(*held)
         new = erased(content) if is_theirs else masked(content, mentions)
         if new is not None:
-            found[number, item] = (number, is_theirs or not (new.raw or "").strip(), new)
+            found[number, item] = (number, is_theirs or new.is_erased, new)
     return found
 
 
