@@ -192,3 +192,18 @@ def test_days_nobody_refreshed_on_are_filled_in_from_what_was_known_then(tmp_pat
     _refresh_at(folder, "2026-03-15 09:00:00")
     again = past.lists(past.history_of(Workspace.open(folder)), day=date(2026, 3, 15), name="running")
     assert dict(zip(again["account_id"], again["first_listed_at"], strict=True)) == shown
+
+
+def test_names_of_which_nothing_is_recorded_yet_are_known(tmp_path: Path) -> None:
+    """A workspace of today has no week that is over, and nobody on its lists."""
+    (tmp_path / "trialwise.toml").write_text("", encoding="utf-8")
+    asked = ("restatements", "--metric", "trial_conversion"), ("history", "lists", "hot_trials")
+    for words in asked:
+        assert "Nothing is published: run 'trialwise refresh'." in run(*words, "-C", tmp_path, code=1).err
+    run("refresh", "-C", tmp_path)
+    found, shown = (run(*words, "-C", tmp_path) for words in asked)
+    assert "no published number was restated" in found.err
+    assert "nobody was on hot_trials" in shown.err
+    wrong = run("history", "lists", "hot_trails", "-C", tmp_path, code=1).err
+    assert "did you mean 'hot_trials'?" in wrong
+    assert "There are: cancelled_before_payment, card_no_usage, hot_trials, " in wrong

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trialwise.cli.options import As, Folder, Format, Output, examples
 from trialwise.cli.streams import say, show
 from trialwise.cli.workspaces import open_workspace
-from trialwise.errors import InputError
+from trialwise.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from trialwise.delivery.generation import Generation
+    from trialwise.workspace import Workspace
 
 app = typer.Typer()
 history = typer.Typer(no_args_is_help=True, help="What lists and scores said on past days, whatever is known by now.")
@@ -39,7 +45,9 @@ def restatements(
     """
     from trialwise.delivery import past
 
-    frame = past.restatements(past.history_of(open_workspace(folder)), metric=metric, since=_day(since, "--since"))
+    workspace, day = open_workspace(folder), _day(since, "--since")
+    present = _present(workspace, lambda results: results.metric_names()["metric"]) if metric else ()
+    frame = past.restatements(past.history_of(workspace), metric=metric, since=day, present=present)
     if frame.height == 0 and form is Format.table:
         say("no published number was restated")
     show(frame, form, output)
@@ -62,7 +70,12 @@ def history_lists(
     """
     from trialwise.delivery import past
 
-    show(past.lists(past.history_of(open_workspace(folder)), day=_day(on, "--on"), name=name), form, output)
+    workspace, day = open_workspace(folder), _day(on, "--on")
+    present = _present(workspace, lambda results: results.leads()["list"]) if name else ()
+    frame = past.lists(past.history_of(workspace), day=day, name=name, present=present)
+    if frame.height == 0 and form is Format.table:
+        say(f"nobody was on {'any list' if name is None else name}{'' if day is None else f' on {day}'}")
+    show(frame, form, output)
 
 
 @history.command(
@@ -81,6 +94,18 @@ def history_scores(
     from trialwise.delivery import past
 
     show(past.scores(past.history_of(open_workspace(folder)), identifier), form, output)
+
+
+def _present(workspace: Workspace, names: Callable[[Generation], Iterable[str]]) -> tuple[str, ...]:
+    """Names that the published results know; none where nothing is published."""
+    from trialwise.answers import open_results
+
+    try:
+        results = open_results(workspace)
+    except NotFoundError:
+        return ()
+    with closing(results):
+        return tuple(names(results))
 
 
 def _day(text: str | None, option: str) -> date | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -28,15 +28,15 @@ def history_of(workspace: Workspace) -> History:
     return History(workspace.data, current_of(workspace.published))
 
 
-def restatements(history: History, *, metric: str | None = None, since: date | None = None) -> pl.DataFrame:
+def restatements(
+    history: History, *, metric: str | None = None, since: date | None = None, present: Collection[str] = ()
+) -> pl.DataFrame:
     """Published numbers that later changed, the newest change first, with exactly RESTATEMENT_COLUMNS.
 
-    since: only what was published on that UTC day or later. Raises NotFoundError for a metric nothing is recorded of.
+    since: only what was published on that UTC day or later. present: the metrics there are now, recorded or not yet.
+    Raises NotFoundError for a metric that neither is nor was.
     """
-    known = history.metrics()
-    if metric is not None and metric not in known:
-        there = f"Recorded: {', '.join(known)}." if known else "Nothing is recorded yet: run 'trialwise refresh'."
-        raise NotFoundError(f"no metric '{metric}'{nearest(metric, known)}", there)
+    _check_name("metric", metric, {*history.metrics(), *present})
     return _frame(history.restatements(metric=metric, since=since), RESTATEMENT_COLUMNS)
 
 
@@ -56,15 +56,15 @@ def marked(frame: pl.DataFrame, by: str, history: History) -> pl.DataFrame:
     return frame.with_columns(pl.Series("restated", found, dtype=pl.Int64))
 
 
-def lists(history: History, *, day: date | None = None, name: str | None = None) -> pl.DataFrame:
+def lists(
+    history: History, *, day: date | None = None, name: str | None = None, present: Collection[str] = ()
+) -> pl.DataFrame:
     """What the lists of a day showed, the last recorded one when None, with exactly LISTED_COLUMNS.
 
-    Raises NotFoundError for a list that was never shown, InputError for a day without a record.
+    present: the lists there are now, whether or not anybody was ever on them. Raises NotFoundError for a list that
+    neither is nor was, InputError for a day without a record.
     """
-    known = history.list_names()
-    if name is not None and name not in known:
-        there = f"Recorded: {', '.join(known)}." if known else "Nothing is recorded yet: run 'trialwise refresh'."
-        raise NotFoundError(f"no list '{name}'{nearest(name, known)}", there)
+    _check_name("list", name, {*history.list_names(), *present})
     days = history.days()
     if day is not None and day not in days:
         span = f"It has days from {min(days)} to {max(days)}." if days else "Run 'trialwise refresh' first."
@@ -83,6 +83,12 @@ def scores(history: History, identifier: str) -> pl.DataFrame:
             f"no score of a trial or account '{identifier}' was published", "See 'trialwise trials --all'."
         )
     return _frame(rows, SCORE_COLUMNS)
+
+
+def _check_name(what: str, name: str | None, known: Collection[str]) -> None:
+    if name is not None and name not in known:
+        there = f"There are: {', '.join(sorted(known))}." if known else "Nothing is published: run 'trialwise refresh'."
+        raise NotFoundError(f"no {what} '{name}'{nearest(name, known)}", there)
 
 
 def _frame(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> pl.DataFrame:
