@@ -23,6 +23,9 @@ from trialwise.delivery.publishing import Delta
 from trialwise.delivery.reader import Reader
 from trialwise.errors import InputError, NotFoundError
 from trialwise.history import History, Number
+from trialwise.landing import suppression
+from trialwise.landing.manifest import Manifest
+from trialwise.landing.suppression import Names
 from trialwise.restating import compare, is_restated
 from trialwise.shipped import packaged_sql
 
@@ -52,6 +55,23 @@ def restated(book: Book, **where: Any) -> list[dict[str, Any]]:
 
 
 # ── restatements ─────────────────────────────────────────────────────────────
+
+
+def test_records_that_are_left_out_are_a_cause(book: Book) -> None:
+    """Of January one of two converted; then one is gone, and of the one left all did not."""
+    book.publish("2026-03-01", [paid("a"), unpaid("b")])
+    with patch.object(Manifest, "drops", "other segments"):
+        book.publish("2026-03-02", [unpaid("b")])
+        suppression.write(book.data / "landing", suppression.fresh().with_names(Names(accounts=frozenset({"acme-77"}))))
+        book.publish("2026-03-03", [paid("b")])
+    rows = past.restatements(history(book)).filter(by="month", definition="start_cohort").to_dicts()
+    assert [(row["old"], row["new"]) for row in rows] == [(0.0, 1.0), (0.5, 0.0)]
+    assert [("forgotten" in row["causes"], "dropped" in row["causes"]) for row in rows] == [
+        (True, False),
+        (False, True),
+    ]
+    assert "; somebody was forgotten" in rows[0]["why"]
+    assert "acme" not in rows[0]["why"]
 
 
 def test_no_shipped_metric_reads_what_counts_as_use_alone() -> None:

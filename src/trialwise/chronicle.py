@@ -26,6 +26,7 @@ from trialwise.delivery.publishing import Delta, Published
 from trialwise.delivery.reader import Reader
 from trialwise.engines.duckdb import Engine
 from trialwise.history import History, News, Record, Scored, Shown
+from trialwise.landing import suppression
 from trialwise.landing.folder import Landing
 from trialwise.restating import BY_DAY, Basis, compare, explained, redefined
 from trialwise.transform.model import Model
@@ -95,9 +96,12 @@ def draft(
     history = History(workspace.data)
     history.settle(current)
     definitions = context(workspace, models, store)
-    drops = Landing(workspace.landing).manifest().drops
+    left_out = {
+        "dropped": Landing(workspace.landing).manifest().drops,
+        "forgotten": suppression.read(workspace.landing).digest,
+    }
     last_load = int(store.rows(_LAST_LOAD)[0][0])
-    said = json.dumps({"last_load": last_load, "drops": drops, "context": definitions}, sort_keys=True)
+    said = json.dumps({"last_load": last_load, "left_out": left_out, "context": definitions}, sort_keys=True)
     least = history.greatest_generation()
     day = clock.as_of_date
     reader = Reader(store, current + 1, (workspace.models,))
@@ -117,7 +121,7 @@ def draft(
     )
     news = News(
         compared.plain,
-        explained(store, compared.restated, basis, definitions, drops=drops, upstream=behind),
+        explained(store, compared.restated, basis, definitions, left_out=left_out, upstream=behind),
         [one for one in shown.lists(reader, lists) if (one.list, one.trial_id) not in known.listed],
         [one for one in scored if known.scores.get(one.trial_id) != (one.score_hundredths, one.grade, one.scored_by)],
     )
@@ -198,7 +202,7 @@ def _basis(workspace: Workspace, history: History, current: int) -> Basis:
     file = workspace.published / f"{current:06d}.duckdb"
     told = publishing.about(file) if current else None
     if told is not None:
-        return Basis(told.get("last_load"), told.get("drops"), told.get("context", {}), file, current)
+        return Basis(told.get("last_load"), told.get("left_out"), told.get("context", {}), file, current)
     newest = history.newest()
     return Basis() if newest is None else Basis(newest.last_load, None, newest.context, None, newest.generation)
 

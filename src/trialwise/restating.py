@@ -24,6 +24,11 @@ TRIALS_NAMED = 20
 _NEVER_FINAL = frozenset({"ever"})
 """Definitions that any later payment may raise."""
 _CHANGES_SHOWN = 4
+LEFT_OUT = {
+    "dropped": "product events were dropped, as [landing] keep_event_days asks",
+    "forgotten": "somebody was forgotten",
+}
+"""Why records that were loaded once are no longer: cause and text."""
 BY_DAY = "intermediate.trial_days"
 """The table that what follows is about: usage by day, scores, segments."""
 _OF_DAYS = frozenset({"usage", "features", "milestones", "attributes", "segments", "score"})
@@ -32,12 +37,12 @@ _OF_DAYS = frozenset({"usage", "features", "milestones", "attributes", "segments
 
 @dataclass(frozen=True)
 class Basis:
-    """What was published before: the last load of its records, what had been dropped until then, its definitions, and
-    its file where it is still there.
+    """What was published before: the last load of its records, what stands for the records left out until then (by the
+    cause, as in LEFT_OUT), its definitions, and its file where it is still there.
     """
 
     last_load: int | None = None
-    drops: str | None = None
+    left_out: Mapping[str, str] | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
     generation: int | None = None
@@ -113,12 +118,18 @@ def is_restated(old: Number, new: Number, *, is_redefined: bool = False) -> bool
 
 
 def explained(
-    store: Engine, found: Sequence[Candidate], basis: Basis, context: Mapping[str, Any], *, drops: str,
+    store: Engine,
+    found: Sequence[Candidate],
+    basis: Basis,
+    context: Mapping[str, Any],
+    *,
+    left_out: Mapping[str, str],
     upstream: Mapping[str, Collection[str]],
-) -> list[Restated]:  # fmt: skip
+) -> list[Restated]:
     """Why each number is another one, as far as it can be derived: definitions, trials that changed, late records.
 
-    store: holds the tables as they are now, outside a transaction. upstream: of each metric, the tables behind it.
+    store: holds the tables as they are now, outside a transaction. left_out: what stands for the records left out by
+    now, by the cause. upstream: of each metric, the tables behind it.
     Where several things changed at once all of them are told: what each did by itself is not worked out.
     """
     facts = _facts(store, found, basis)
@@ -126,8 +137,8 @@ def explained(
     for place, one in enumerate(found):
         said = _definitions(one, basis.context, context, upstream.get(one.old.metric, ()))
         said += facts.said(place, said[-1][0] if said else None)
-        if basis.drops is not None and drops != basis.drops:
-            said.append(("dropped", "records were dropped: retention, or somebody was forgotten"))
+        if basis.left_out is not None:
+            said += [(cause, text) for cause, text in LEFT_OUT.items() if left_out[cause] != basis.left_out[cause]]
         if not said:
             said.append(("unknown", "nothing was found that explains it"))
         causes = tuple(dict.fromkeys(cause for cause, _ in said))
