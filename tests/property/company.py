@@ -7,6 +7,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -34,8 +35,9 @@ from tests.property.calls import (
     user,
 )
 from tests.property.twin import differences, twin
+from trialwise import forgetting
 from trialwise.arrivals import quarantined, retry_record
-from trialwise.errors import CheckFailed
+from trialwise.errors import CheckFailed, InputError, NotFoundError
 from trialwise.landing import compact, retention
 from trialwise.landing.folder import Landing
 from trialwise.pipeline import Refreshed, load_landed, owning, plan, refresh
@@ -383,6 +385,22 @@ class Company:
             self._refresh()
         self._own_file(FAILING_PATH, None)
 
+    def forget(self, where: int) -> None:
+        """An account is forgotten and all refreshed; not one that nobody knows, or that customers.csv names."""
+        instant, known_at = self._clock()
+        self._write_config({"clock": {"as_of": instant, "known_at": known_at}})
+        with suppress(NotFoundError, InputError):
+            forgetting.forget(self.workspace, "account", [account(where)])
+        self._write_config()
+
+    def ids(self) -> set[str]:
+        """The ids of accounts and users the store knows."""
+        with duckdb.connect(str(self.workspace.store), read_only=True) as store:
+            found = store.sql(
+                "SELECT account_id FROM raw.dim_account UNION SELECT user_id FROM raw.dim_user"
+            ).fetchall()
+        return {one for (one,) in found}
+
     def drop(self, days: int) -> None:
         """Product events that landed so many days ago are dropped for good, and old segments compacted."""
         now = from_seconds(self.now)
@@ -464,10 +482,10 @@ class Company:
         self._count += 1
         return self._count
 
-    def _write_config(self) -> None:
+    def _write_config(self, more: Mapping[str, Any] | None = None) -> None:
         data = copy.deepcopy(BASE)
-        for edit in self.edits:
-            _put_over(data, EDITS[edit])
+        for edit in (*(EDITS[name] for name in self.edits), more or {}):
+            _put_over(data, edit)
         (self.folder / "trialwise.toml").write_text(tomlkit.dumps(data), encoding="utf-8")
 
     def _own_file(self, path: str, text: str | None) -> None:

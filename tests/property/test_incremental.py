@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.property.calls import LATER_NAMES, LIFE, MAILS, NAMES, TRAITS
+from tests.property.calls import LATER_NAMES, LIFE, MAILS, NAMES, TRAITS, account, user
 from tests.property.company import DEFECTS, EDITS, OWN_MODELS, Company
 
 Op = tuple[str, dict[str, Any]]
@@ -93,7 +93,7 @@ NEWS = st.one_of(
 )
 """What arrives; instants are days from the clock, many of them past, a few to come."""
 
-DISTURBANCES = ("load", "mend", "fail", "plan", "look", "drop", "unpublish", "lose", "full")
+DISTURBANCES = ("full", "load", "fail", "lose", "unpublish", "drop", "look", "plan", "mend", "forget")
 
 
 class Growth(RuleBasedStateMachine):
@@ -145,7 +145,7 @@ class Growth(RuleBasedStateMachine):
         self._refresh()
 
     @rule(
-        which=st.sampled_from(("full", "load", "fail", "lose", "unpublish", "drop", "look", "plan", "mend")),
+        which=st.sampled_from(DISTURBANCES),
         number=st.integers(0, 40),
     )
     def disturb(self, which: str, number: int) -> None:
@@ -154,6 +154,8 @@ class Growth(RuleBasedStateMachine):
             self._refresh(full=True)
         elif which in ("drop", "look"):
             self._do(which, days=number)
+        elif which == "forget":
+            self._do(which, where=number % 10)
         elif which == "mend":
             self._do(which, pick=number, day=-number // 4)
         else:
@@ -219,6 +221,16 @@ def test_a_definition_and_back(company: Company) -> None:
     company.use(2, 2, "Query Run", day=-5)
     company.move(1)
     assert company.refresh()["unchanged"] > 0
+
+
+def test_an_account_is_forgotten_and_heard_of_again(company: Company) -> None:
+    assert {account(1), user(1), account(2)} <= company.ids()
+    company.forget(1)
+    assert account(2) in company.ids()
+    company.use(1, 1, "Query Run", day=-1, times=2)
+    company.use(2, 2, "Query Run", day=-1, times=2)
+    brought_up_to_date(company)
+    assert not {account(1), user(1)} & company.ids()
 
 
 def test_own_models_come_and_go(company: Company) -> None:
