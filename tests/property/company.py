@@ -283,9 +283,11 @@ class Company:
 
     def again(self, pick: int, how: str) -> None:
         """A call arrives once more: the same, known earlier, known later, or under its id another one."""
-        if not self.sent:
+        late = [one for one in self.sent if one.get("receivedAt", "") > one["timestamp"]] if how == "earlier" else []
+        known = late or self.sent
+        if not known:
             return
-        one = copy.deepcopy(self.sent[pick % len(self.sent)])
+        one = copy.deepcopy(known[pick % len(known)])
         at = seconds(one["timestamp"].removesuffix("Z"))
         if how == "earlier":
             one["receivedAt"] = iso(at - HOUR)

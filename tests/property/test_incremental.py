@@ -244,6 +244,7 @@ def test_a_copy_known_earlier_replaces_its_row_and_a_body_of_another_is_refused(
     first = len(company.sent) - 1
     company.advance()
     company.again(first, "earlier")
+    company.life(5, 5, 0, day=-1)  # the properties of another event are new, those of the copy are not
     brought_up_to_date(company)
     company.again(first, "later")
     company.again(first, "another body")

@@ -68,9 +68,11 @@ def changes(
             came = f"SELECT * FROM {table} WHERE {NUMBERED[table]} > {known.inputs[table]}"
             found[table] = images(engine, table, f"FROM {table} LIMIT 0", came, models[table].column_names)
         elif table == PROPERTIES:
+            # An event that an earlier-known copy replaced has a new load, and the properties it had.
+            replaced_events = f"SELECT event_id FROM {_gone(engine, models['raw.events'], known.inputs['raw.events'])}"
             came = (
                 f"SELECT p.* FROM {table} AS p JOIN raw.events AS e USING (event_id) "
-                f"WHERE e.load_id > {known.inputs['raw.events']}"
+                f"WHERE e.load_id > {known.inputs['raw.events']} AND e.event_id NOT IN ({replaced_events})"
             )
             found[table] = images(engine, table, f"FROM {table} LIMIT 0", came, models[table].column_names)
         else:
@@ -81,15 +83,19 @@ def changes(
 def _loaded(engine: Engine, table: Model, before: int, now: int) -> Change:
     if before == now:
         return NONE
-    kept = f"gone_{table.table}"
-    # A row that came and went between two refreshes was never read.
-    gone = (
-        f"SELECT * FROM state.{kept} WHERE load_id <= {before}"
-        if kept in state.tables(engine)
-        else f"FROM {table.name} LIMIT 0"
-    )
     came = f"SELECT * FROM {table.name} WHERE load_id > {before}"
-    return images(engine, table.name, gone, came, table.column_names)
+    return images(engine, table.name, f"FROM {_gone(engine, table, before)}", came, table.column_names)
+
+
+def _gone(engine: Engine, table: Model, before: int) -> str:
+    """The rows of a table loaded up to a load that the loader has taken away since, as a relation.
+
+    A row that came and went between two refreshes was never read.
+    """
+    kept = f"gone_{table.table}"
+    if kept in state.tables(engine):
+        return f"(SELECT * FROM state.{kept} WHERE load_id <= {before})"
+    return f"(FROM {table.name} LIMIT 0)"
 
 
 def let_go(engine: Engine) -> None:
