@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
@@ -161,13 +162,12 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures there too, adding to those of other sizes")
     options = parser.parse_args()
     sizes = options.sizes or [(options.events or 1_000_000) // 10, options.events or 1_000_000]
-    if options.folder is not None:
-        figures = [measure_size(options.folder, size, options) for size in sizes]
-    else:
-        with tempfile.TemporaryDirectory(prefix="trialwise-bench-") as folder:
-            figures = [measure_size(Path(folder), size, options) for size in sizes]
-    if options.json is not None:
-        figures = keep(options.json, figures)
+    kept = options.folder
+    with tempfile.TemporaryDirectory(prefix="trialwise-bench-") if kept is None else nullcontext(kept) as folder:
+        figures: list[dict[str, Any]] = []
+        for size in sizes:  # kept before the next one begins, which may fail
+            one = measure_size(Path(folder), size, options)
+            figures = [*figures, one] if options.json is None else keep(options.json, [one])
     report(figures)
     return 0
 
@@ -241,13 +241,15 @@ def measure_to(folder: Path, events: int, runs: int, seed: int, out: Path) -> No
     accounts = ready["accounts"]
     measured = Measured(events, accounts)
     say(f"{events:,} events: first refresh, with calibration")
-    pipeline.refresh(workspace)
+    first = refresh_once(workspace, tell=tell)
+    say_cost("first refresh", first.work)
     if rows_of(workspace) != ready["rows"]:
         raise RuntimeError(f"the history at {folder} was prepared by another version: remove it, and it is made anew")
     measured.raw_scan = scan(RAW_SCAN, store=workspace.store)
     for run in range(runs):
         say(f"full refresh {run + 1} of {runs}")
-        measured.full.append(refresh_once(workspace, full=True))
+        measured.full.append(refresh_once(workspace, full=True, tell=tell))
+        say_cost("full refresh", measured.full[-1].work)
     measured.peak_gigabytes["full refresh"] = peak_gigabytes()
     number = 0
     for batch in (SMALL, LARGE):
@@ -263,7 +265,9 @@ def measure_to(folder: Path, events: int, runs: int, seed: int, out: Path) -> No
             arrivals.import_files(workspace, [file], kind="events", file_format="flat")
             pipeline.load_landed(workspace)
             measured.importing[name].append(watch.read())
-            measured.refreshing[name].append(refresh_once(workspace))
+            say_cost("import", measured.importing[name][-1])
+            measured.refreshing[name].append(refresh_once(workspace, tell=tell))
+            say_cost("refresh", measured.refreshing[name][-1].work)
         measured.peak_gigabytes[name] = peak_gigabytes()
     measured.store_gigabytes = workspace.store.stat().st_size / 2**30
     results = Results(0, accounts, *chosen(workspace), NOTHING, NOTHING, NOTHING)
@@ -424,6 +428,17 @@ def report(figures: list[dict[str, Any]]) -> None:
             f"{one['peak_gigabytes']['everything']:9.2f}"
         )
     print(f"(import + refresh; {TRIAL_DAYS} has {figures[-1]['trial_days']:,} rows in the largest)")
+
+
+def tell(step: str, cost: Cost) -> None:
+    """Progress: a step that took a second or more."""
+    if cost.wall >= 1:
+        say_cost(f"  {step}", cost)
+
+
+def say_cost(what: str, cost: Cost) -> None:
+    """Progress: what something took, and the most memory this process has had up to here."""
+    say(f"{what}: {cost.cpu:.1f} CPU s in {cost.wall:.1f} s, peak {peak_gigabytes():.2f} GB")
 
 
 def say(text: str) -> None:

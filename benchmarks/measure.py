@@ -382,8 +382,14 @@ def split(parquet: Path, batches: int) -> list[Path]:
         engine.close()
 
 
-def refresh_once(workspace: Workspace, *, full: bool = False, as_of: str | None = None) -> Refresh:
-    """One refresh, its cost told apart by the steps it announces."""
+def refresh_once(
+    workspace: Workspace,
+    *,
+    full: bool = False,
+    as_of: str | None = None,
+    tell: Callable[[str, Cost], None] | None = None,
+) -> Refresh:
+    """One refresh, its cost told apart by the steps it announces. tell: called with each of them when it has ended."""
     steps: dict[str, Cost] = defaultdict(lambda: Cost(0.0, 0.0))
     watch = Stopwatch()
     current: str | None = None
@@ -393,6 +399,8 @@ def refresh_once(workspace: Workspace, *, full: bool = False, as_of: str | None 
         spent = watch.read()
         if current is not None:
             steps[current] += spent
+            if tell is not None:
+                tell(current, spent)
         current = AFTER_MODELS if name == "checks" else None if name == "loading" else name
 
     with publishing_timed() as published:
@@ -402,6 +410,9 @@ def refresh_once(workspace: Workspace, *, full: bool = False, as_of: str | None 
         steps[PUBLISH] = published[0]
         spent = Cost(spent.wall - published[0].wall, spent.cpu - published[0].cpu)
     steps[AFTER_MODELS] += spent
+    if tell is not None:
+        for name in [name for name in (PUBLISH, AFTER_MODELS) if name in steps]:
+            tell(name, steps[name])
     return Refresh(dict(steps))
 
 

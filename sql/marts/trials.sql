@@ -25,6 +25,11 @@ newest AS (
     FROM intermediate.trial_days AS d
     GROUP BY d.trial_id
 ),
+standing AS ( -- by an inner join: an outer one would hold every day of every trial in memory
+    SELECT d.*
+    FROM newest AS n
+    JOIN intermediate.trial_days AS d ON d.trial_id = n.trial_id AND d.trial_day = n.trial_day
+),
 last_use AS ( -- up to the day of the row that is shown: later use belongs to the account's later trials
     SELECT t.trial_id, max(u.last_value_at) AS last_active_at
     FROM intermediate.trials AS t
@@ -122,8 +127,7 @@ SELECT
     CAST(d.recency_days AS INTEGER) AS recency_days -- days since the last active day; NULL when never active
 FROM instants AS t
 LEFT JOIN intermediate.accounts AS a ON a.account_key = t.account_key
-LEFT JOIN newest AS n ON n.trial_id = t.trial_id
-LEFT JOIN intermediate.trial_days AS d ON d.trial_id = n.trial_id AND d.trial_day = n.trial_day
+LEFT JOIN standing AS d ON d.trial_id = t.trial_id
 LEFT JOIN last_use AS u ON u.trial_id = t.trial_id
 LEFT JOIN instant_days AS e
     ON e.utc_date = CAST(t.effective_end_at AS DATE) AND e.starts_at <= t.effective_end_at AND e.ends_at > t.effective_end_at

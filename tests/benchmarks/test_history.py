@@ -51,12 +51,15 @@ def test_a_batch_is_news_of_some_accounts_and_a_refresh_takes_it_in(history):
     assert not set(events["id"]) & set(pl.read_parquet(write_batch(history, Batch(600, 10), 60, 2, 1))["id"])
     arrivals.import_files(workspace, [path], kind="events", file_format="flat")
     watch = Stopwatch()
-    done = refresh_once(workspace)
+    told = []
+    done = refresh_once(workspace, tell=lambda step, cost: told.append((step, cost)))
     spent = watch.read()
     assert rows(history, "SELECT count(*) FROM raw.events")[0] == before + 600
     assert rows(history, "SELECT count(*) FROM raw.dim_account WHERE account_id LIKE 'acct-%'")[0] == 60
     assert {"intermediate.user_days", "checks, commit, record", "publish"} <= set(done.steps)
     assert 0 < done.of({"publish"}).wall < done.work.wall < spent.wall
+    assert [step for step, _ in told][-2:] == ["publish", "checks, commit, record"]
+    assert ("intermediate.user_days", done.steps["intermediate.user_days"]) in told
 
 
 def test_a_store_that_was_filled_again_is_not_measured(tmp_path):
