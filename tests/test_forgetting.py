@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sqlite3
@@ -10,12 +11,13 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from tests.command import run
 from tests.crash import crash_at_every_step
-from tests.keeping import everything, land, receive, workspace
+from tests.keeping import everything, files, land, receive, workspace
 from tests.landing.kit import call, event, subscription
 from tests.serving import serving, until
 from trialwise import backup, forgetting, pipeline, restore
@@ -212,6 +214,33 @@ def test_what_arrives_later_is_counted_and_not_kept(tmp_path: Path) -> None:
     assert "ana-0815" not in holding(held.data, "ana-0815")
 
 
+def test_a_colleague_known_before_their_account_goes_with_the_next_refresh(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    forgetting.forget(held, "account", ["acme-4711"])
+    receive(held, call("identify", userId="new-0077", messageId="n1", traits={"email": "new@acme.example"}))
+    run("refresh", "-C", held.folder)
+    assert _ask(held, "SELECT count(*) FROM raw.dim_user WHERE user_id = 'new-0077'") == [(1,)]
+    receive(held, call(userId="new-0077", messageId="n2", context={"groupId": "acme-4711"}),
+            call(userId="bob-2222", messageId="n3", context={"groupId": "acme-4711"}))  # fmt: skip
+    assert pipeline.load_landed(held).forgotten == 2
+    assert [one.kind for one in suppression.read(held.landing).pending] == ["account"]
+    run("refresh", "-C", held.folder)
+    assert holding(held.data, *SECRETS, "new-0077", "new@acme.example") == {}
+    first, again = run("forget", "list", "-f", "json", "-C", held.folder).rows()
+    assert (first["key"], again["what"], again["done_at"] > first["done_at"]) == (again["key"], "forget", True)
+
+
+def test_a_store_to_be_filled_again_still_knows_whose_a_user_is(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    forgetting.forget(held, "account", ["acme-4711"])
+    receive(held, call(userId="bob-2222", messageId="n3", context={"groupId": "acme-4711"}))
+    held.store.write_bytes(b"no database")
+    assert pipeline.load_landed(held).forgotten == 10
+    receive(held, call(userId="bob-2222", messageId="n4"))
+    loaded = pipeline.load_landed(held)
+    assert (loaded.loaded, loaded.forgotten) == (1, 0)
+
+
 def _file(held: Workspace, *records: dict[str, Any]) -> Path:
     path = held.folder / "again.ndjson"
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
@@ -258,6 +287,142 @@ def test_requests_say_nothing_of_whom_they_were_about(tmp_path: Path) -> None:
     assert "nothing is known of user 'nobody-77'" in told
     for text in (dry, said, json.dumps(row), json.dumps(ledger)):
         assert not [word for word in SECRETS if word in text]
+
+
+class Terminal(io.StringIO):
+    """A keyboard somebody sits at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("", 1), ("perhaps\ny\n", 0)])
+def test_it_asks_before_it_begins(tmp_path: Path, typed: str, code: int) -> None:
+    held = company(tmp_path / "acme")
+    with patch.object(sys, "stdin", Terminal(typed)):
+        ran = run("forget", "account", "acme-4711", "-C", held.folder, code=code)
+    assert "will go from landing: 9 records" in ran.err
+    assert "This cannot be undone. Forget them? [y/N]" in ran.err
+    assert ran.out.strip() == ""
+    assert ("gone from landing: 9 records" in ran.err) == (code == 0)
+    assert bool(suppression.read(held.landing)) == (code == 0)
+    assert ("acme-4711" in holding(held.data, "acme-4711")) == (code == 1)
+
+
+def test_without_a_terminal_nobody_is_asked(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    with patch.object(sys, "stdin", io.StringIO("y\n")):
+        said = run("forget", "account", "acme-4711", "-C", held.folder, code=1).err
+    assert "nobody is there to be asked" in said
+    assert "run it again with --yes" in said
+    assert not suppression.read(held.landing)
+
+
+@pytest.mark.parametrize("has_backup", [True, False])
+def test_a_damaged_compacted_file_stops_it_before_it_begins(tmp_path: Path, has_backup: bool) -> None:
+    held = company(tmp_path / "acme")
+    pipeline.load_landed(held)
+    compact(held)
+    [path] = (held.landing / "compacted").glob("*.parquet")
+    whole = path.read_bytes()
+    kept = backup.make(held, full=True).folder if has_backup else None
+    before = {name: text for name, text in files(held.landing).items() if not name.endswith(".parquet")}
+    path.unlink()  # it shares its bytes with the backup
+    path.write_bytes(whole[:200] + bytes(200) + whole[400:])
+    for more in (("--dry-run",), ("--yes",)):
+        said = run("forget", "account", "acme-4711", *more, "-C", held.folder, code=1).err
+        assert f"{path} may hold records that are to be forgotten, and is damaged: " in said
+        assert "Nothing was forgotten: run it again then." in said
+        copy = f"cp {kept}/data/landing/compacted/{path.name} {path}."
+        assert (copy if has_backup else f"from a copy of yours: {path}.") in said
+    assert {name: text for name, text in files(held.landing).items() if name in before} == before
+    assert not suppression.read(held.landing).salt
+    path.write_bytes(whole if kept is None else (kept / "data/landing/compacted" / path.name).read_bytes())
+    forgetting.forget(held, "account", ["acme-4711"])
+    assert holding(held.data, *SECRETS) == {}
+
+
+def test_what_was_begun_waits_for_a_damaged_file(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    pipeline.load_landed(held)
+    compact(held)
+    with patch.object(forgetting, "_finished", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        forgetting.forget(held, "account", ["acme-4711"])
+    [path] = (held.landing / "compacted").glob("*.parquet")
+    whole = path.read_bytes()
+    path.unlink()
+    said = run("refresh", "-C", held.folder, code=1).err
+    assert f"{path.name} is missing" in said
+    assert "What was begun is finished by the next refresh after that." in said
+    path.write_bytes(whole)
+    run("refresh", "-C", held.folder)
+    assert not suppression.read(held.landing).pending
+    assert holding(held.data, *SECRETS) == {}
+
+
+def test_who_is_taken_off_the_list_can_come_back(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    pipeline.refresh(held)
+    backup.make(held)
+    run("forget", "account", "acme-4711", "--yes", "-C", held.folder)
+    run("forget", "user", "bob-2222", "--yes", "-C", held.folder)
+    before = suppression.read(held.landing)
+    theirs = next(one for one in before.requests if one.kind == "account")
+    said = run("forget", "undo", "account", "acme-4711", "-C", held.folder).err
+    # acme, ana and her visitor, her address, the customer and the subscription
+    assert "off the list: 6 ids and addresses\n" in said
+    assert f"receipt {theirs.key}: undone" in said
+    assert not [word for word in SECRETS if word in said + (held.landing / suppression.NAME).read_text()]
+    rows = run("forget", "list", "-f", "json", "-C", held.folder).rows()
+    assert [(row["what"], row["kind"]) for row in rows] == [
+        ("forget", "account"),
+        ("forget", "user"),
+        ("undo", "account"),
+    ]
+    ledger = run("runs", "-f", "json", "-C", held.folder).rows()[0]
+    assert (ledger["job"], ledger["status"]) == ("forget undo account", "ok")
+    # nothing of before is back, what comes now is kept; the other one stays forgotten
+    run("refresh", "-C", held.folder)
+    assert holding(held.data, *SECRETS) == {}
+    land(held, event(account_id="acme-4711", user_id="ana-0815", id="new-1"),
+         event(account_id="acme-4711", user_id="bob-2222", id="new-2"))  # fmt: skip
+    land(held, customer("cus_Acme4711", "acme-4711", "ana.mueller@acme.example", "Ana M"), kind="stripe")
+    assert (loaded := pipeline.load_landed(held)).forgotten == 1
+    assert loaded.loaded == 2
+    run("refresh", "-C", held.folder)
+    assert _ask(held, "SELECT account_id, users FROM marts.accounts WHERE account_id = 'acme-4711'") == [
+        ("acme-4711", 1)
+    ]
+    again = run("forget", "undo", "account", "acme-4711", "-C", held.folder, code=1).err
+    assert "account 'acme-4711' is not on the list of who was forgotten" in again
+    # a backup of before is restored without what was erased: nine records of the account, two of bob's others
+    back = restore.restore(held.backups, tmp_path / "back")
+    assert back.loaded.forgotten == 11
+    assert holding(back.folder / "data", *SECRETS) == {}
+    listed = suppression.read(back.folder / "data" / "landing")
+    assert (listed.kinds_of("acme-4711"), listed.kinds_of("bob-2222")) == ((), ("user",))
+    assert screen.is_screened(pipeline.Landing(back.folder / "data" / "landing"), listed)
+    # and they can be forgotten once more
+    assert forgetting.forget(held, "account", ["acme-4711"]).erased == 2
+    assert holding(held.data, *SECRETS) == {}
+
+
+def test_what_another_forget_put_on_the_list_stays_there(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    forgetting.forget(held, "user", ["ana-0815"])
+    forgetting.forget(held, "account", ["acme-4711", "northwind"])
+    done = forgetting.undo(held, "account", ["acme-4711"])
+    # northwind was named in one breath: the id itself comes off, all that went with both stays
+    assert (done.ids, done.stays > 5) == (1, True)
+    for user in ("ana-0815", "visitor-77", "bob-2222"):
+        assert suppression.read(held.landing).kinds_of(user)
+    done = forgetting.undo(held, "user", ["ana-0815", "ana.mueller@acme.example"])
+    assert not suppression.read(held.landing).kinds_of("ana-0815")
+    assert done.ids >= 2
+    forgetting.undo(held, "account", ["northwind"])
+    assert not suppression.read(held.landing)
+    with pytest.raises(NotFoundError, match="not on the list"):
+        forgetting.undo(held, "account", ["northwind"])
 
 
 def test_files_of_ones_own_that_name_them_are_told(tmp_path: Path) -> None:
@@ -343,8 +508,15 @@ def test_beside_a_server_that_takes_what_comes(tmp_path: Path) -> None:
             == 200
         )
         run("refresh", "-C", held.folder)
+        counted = 'trialwise_forgotten_records_total{found="load"}'
+        until(lambda: served.metrics()[counted] == 1)
         assert served.get("/readyz").status_code == 200
-    assert holding(held.data, *SECRETS) == {}
+        assert holding(held.data, *SECRETS) == {}
+        assert "off the list: 6 ids" in run("forget", "undo", "account", "acme-4711", "-C", held.folder).err
+        body["messageId"] = "m-2"
+        assert served.post("/v1/track", json=body).status_code == 200
+        run("refresh", "-C", held.folder)
+    assert {"acme-4711", "ana-0815"} <= holding(held.data, *SECRETS).keys()
     assert _ask(held, "SELECT count(*), sum(forgotten) FROM raw.loads")[0][1] == 10
 
 

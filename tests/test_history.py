@@ -62,16 +62,22 @@ def test_records_that_are_left_out_are_a_cause(book: Book) -> None:
     book.publish("2026-03-01", [paid("a"), unpaid("b")])
     with patch.object(Manifest, "drops", "other segments"):
         book.publish("2026-03-02", [unpaid("b")])
-        suppression.write(book.data / "landing", suppression.fresh().with_names(Names(accounts=frozenset({"acme-77"}))))
+        request = suppression.Request("key", "account", datetime(2026, 3, 2), datetime(2026, 3, 2))
+        listed = suppression.fresh().with_request(request, Names(accounts=frozenset({"acme-77"})))
+        suppression.change(book.data / "landing", lambda _: listed)
         book.publish("2026-03-03", [paid("b")])
+        again = listed.undoing("account", ["acme-77"], Names(accounts=frozenset({"acme-77"})), datetime(2026, 3, 4))
+        assert not suppression.change(book.data / "landing", lambda _: again)
+        book.publish("2026-03-04", [unpaid("b")])
     rows = past.restatements(history(book)).filter(by="month", definition="start_cohort").to_dicts()
-    assert [(row["old"], row["new"]) for row in rows] == [(0.0, 1.0), (0.5, 0.0)]
+    assert [(row["old"], row["new"]) for row in rows] == [(1.0, 0.0), (0.0, 1.0), (0.5, 0.0)]
     assert [("forgotten" in row["causes"], "dropped" in row["causes"]) for row in rows] == [
+        (False, False),  # somebody is taken off the list: nothing goes by that
         (True, False),
         (False, True),
     ]
-    assert "; somebody was forgotten" in rows[0]["why"]
-    assert "acme" not in rows[0]["why"]
+    assert "; somebody was forgotten" in rows[1]["why"]
+    assert "acme" not in rows[1]["why"]
 
 
 def test_no_shipped_metric_reads_what_counts_as_use_alone() -> None:

@@ -98,7 +98,7 @@ def draft(
     definitions = context(workspace, models, store)
     left_out = {
         "dropped": Landing(workspace.landing).manifest().drops,
-        "forgotten": suppression.read(workspace.landing).digest,
+        "forgotten": suppression.read(workspace.landing).ever.digest,
     }
     last_load = int(store.rows(_LAST_LOAD)[0][0])
     said = json.dumps({"last_load": last_load, "left_out": left_out, "context": definitions}, sort_keys=True)

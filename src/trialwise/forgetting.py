@@ -25,9 +25,9 @@ from trialwise import archive, pipeline, subject
 from trialwise.clock import utc_now
 from trialwise.delivery import publishing
 from trialwise.engines.duckdb import Engine
-from trialwise.errors import InputError, NotFoundError, TrialwiseError
+from trialwise.errors import InputError, NotFoundError, StoreError, TrialwiseError
 from trialwise.history import History
-from trialwise.landing import durable, screen, suppression
+from trialwise.landing import durable, rescue, screen, suppression
 from trialwise.landing.folder import Landing
 from trialwise.landing.redact import LEAST, masked_words, words
 from trialwise.landing.report import LoadReport
@@ -76,6 +76,21 @@ class Forgotten:
     was_done: bool = False
 
 
+@dataclass(frozen=True)
+class Undone:
+    """What an undo took off the list, and when.
+
+    key: stands for the first id that was named. ids: how many ids and addresses; stays: how many went on the list with
+    them and are still there, since another forget put them there as well.
+    """
+
+    kind: str
+    key: str
+    at: datetime
+    ids: int
+    stays: int
+
+
 STORE = "store.duckdb"
 _COUNTED = tuple(one.name for one in fields(Forgotten) if one.type == "int")
 """Its counts."""
@@ -104,7 +119,35 @@ def forget(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Pr
 def finish(workspace: Workspace, *, progress: Progress | None = None) -> None:
     """Do what is left of requests that were begun; nothing to do is the rule. Raises as `forget` does."""
     if suppression.read(workspace.landing).pending:
+        with workspace.lock():
+            _check_sound(workspace, "What was begun is finished by the next refresh after that.")
         _finished(workspace, progress, None)
+
+
+def undo(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Undone:
+    """Take accounts or users off the list, so that what arrives of them is kept again; what was erased stays erased.
+
+    Off go the ids that are named, and whatever went on the list with them and stands there for nobody else. Raises
+    NotFoundError when one of them is not on the list, and as `forget` does where another one was begun.
+    """
+    _check(ids)
+    finish(workspace, progress=progress)
+    landing = Landing(workspace.landing)
+    with workspace.lock():
+        kept = suppression.read(landing.folder)
+        for one in ids:
+            if not kept.has(subject.named(kind, [one])):
+                raise NotFoundError(
+                    f"{kind} '{one}' is not on the list of who was forgotten",
+                    "Name it as it was forgotten; trialwise forget list says when that was, not who it was.",
+                )
+        at, taken = utc_now(), [request for one in ids for request in kept.standing(kind, one)]
+        listed = screen.change(landing.folder, lambda kept: kept.undoing(kind, ids, subject.named(kind, ids), at))
+    _tell_backups(workspace, landing)
+    stays = {
+        (what, one) for request in taken for what, some in request.names.items() for one in some & listed.entries[what]
+    }
+    return Undone(kind, kept.key(ids[0]), at, kept.size - listed.size, len(stays))
 
 
 def requests(workspace: Workspace) -> tuple[Request, ...]:
@@ -126,11 +169,12 @@ def _found(
     settings = pipeline.load_settings(workspace)
     limit = workspace.config.workspace.memory_limit
     kept = suppression.read(landing.folder)
-    before = [request for one in ids if (request := kept.request_of(kind, one)) is not None]
+    before = [stands[-1] for one in ids if (stands := kept.standing(kind, one))]
     if len(before) == len(ids):
         return replace(_receipt(before[0]), was_done=True)
 
     def task(store: Engine, _filled: LoadReport) -> Forgotten:
+        _check_sound(workspace, "Nothing was forgotten: run it again then.")
         pipeline.load(workspace, store, progress)
         if progress is not None:
             progress("finding who is meant", 0, 0)
@@ -143,20 +187,22 @@ def _found(
             )  # fmt: skip
         _check_known(kind, ids, who, seen)
         _check_own_files(workspace, who.names)
-        former = suppression.read(landing.folder)
-        former = former if former.salt else suppression.fresh()
-        found = Forgotten(kind, former.hash(ids[0])[: suppression.SHOWN], utc_now())
+        asked_at, former = utc_now(), suppression.read(landing.folder)
         if is_plan:
-            return _counted(workspace, found, who, seen)
-        listed = former.with_names(who.names)
-        for one in ids:
-            listed = listed.with_request(Request(listed.hash(one)[: suppression.SHOWN], kind, found.asked_at))
-        suppression.write(landing.folder, listed)
+            return _counted(workspace, Forgotten(kind, former.key(ids[0]), asked_at), who, seen)
+
+        def listed(kept: Suppression) -> Suppression:
+            kept = kept if kept.salt else suppression.fresh()
+            for one in ids:
+                kept = kept.with_request(Request(kept.key(one), kind, asked_at), who.names)
+            return kept
+
+        kept = suppression.change(landing.folder, listed)
         seen = screen.screen(
-            landing, settings, TRANSLATORS, now=utc_now(), names=who.names, former=former, memory_limit=limit,
-            progress=step(progress, "taking out of landing"),
+            landing, settings, TRANSLATORS, now=utc_now(), names=who.names, former=former,
+            until=landing.manifest().last_loaded, memory_limit=limit, progress=step(progress, "taking out of landing"),
         )  # fmt: skip
-        return _counted(workspace, found, who, seen)
+        return _counted(workspace, Forgotten(kind, kept.key(ids[0]), asked_at), who, seen)
 
     return pipeline.owning(workspace, task, progress)
 
@@ -165,10 +211,10 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
     """Everything behind the list, each step of which may be repeated."""
     landing = Landing(workspace.landing)
     with workspace.lock():
-        landing.seal(utc_now())
         screen.screen(
             landing, pipeline.load_settings(workspace), TRANSLATORS, now=utc_now(),
-            memory_limit=workspace.config.workspace.memory_limit, progress=step(progress, "taking out of landing"),
+            until=landing.manifest().last_loaded, memory_limit=workspace.config.workspace.memory_limit,
+            progress=step(progress, "taking out of landing"),
         )  # fmt: skip
         with writing(workspace.data):
             set_aside = _remove_stores(workspace)
@@ -184,7 +230,6 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
         generations = publishing.keep_current(workspace.published)
         moments = _remove(workspace.data / "moments")
     backups = _tell_backups(workspace, landing)
-    listed = suppression.read(landing.folder)
     done_at = utc_now()
     more: dict[str, Any] = {
         "generations": generations,
@@ -193,10 +238,14 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
         "notes": notes,
         "backups": backups,
     }
-    for request in listed.pending:
-        counts = {} if found is None else _counts(found)
-        listed = listed.with_request(replace(request, done_at=done_at, counts={**counts, **more}))
-    suppression.write(landing.folder, listed)
+    counts = {**({} if found is None else _counts(found)), **more}
+
+    def with_done(kept: Suppression) -> Suppression:
+        for request in kept.pending:
+            kept = kept.with_request(replace(request, done_at=done_at, counts=counts))
+        return kept
+
+    suppression.change(landing.folder, with_done)
     _tell_backups(workspace, landing)
     return Forgotten("", "", done_at) if found is None else replace(found, done_at=done_at, **more)
 
@@ -208,6 +257,25 @@ def _check_known(kind: Kind, ids: Sequence[str], who: Subject, seen: Screened) -
             f"nothing is known of {kind} {named}",
             "Name it as its records do: trialwise account ID shows accounts, an address finds its user.",
         )
+
+
+def _check_sound(workspace: Workspace, then: str) -> None:
+    """What cannot be read cannot be searched: a record of theirs would stay in it, unseen. Raises StoreError."""
+    for path, lost in rescue.damaged(Landing(workspace.landing)).items():
+        copy = _good_copy(workspace, path.name)
+        hint = f"Put it back: cp {copy} {path}." if copy else f"Put it back from a copy of yours: {path}."
+        raise StoreError(f"{path} may hold records that are to be forgotten, and is damaged: {lost}", f"{hint} {then}")
+
+
+def _good_copy(workspace: Workspace, name: str) -> Path | None:
+    """A compacted file as the newest backup has it that has it whole."""
+    for older in reversed(_older_backups(workspace)):
+        for entry in older.entries:
+            path = older.path(entry)
+            is_it = entry.path.endswith(f"landing/compacted/{name}") and path.exists()
+            if is_it and archive.digest_of(path) == entry.sha256:
+                return path
+    return None
 
 
 def _check_own_files(workspace: Workspace, names: Names) -> None:
@@ -333,21 +401,26 @@ def _tell_backups(workspace: Workspace, landing: Landing) -> int:
 
 def keep_list(target: Path, workspace: str, kept: Suppression) -> None:
     """Keep a workspace's list beside its backups. Raises DiskFull, StoreError."""
-    if kept:
+    if kept.salt:
         there = archive.forgotten_path(target, workspace)
         suppression.write_file(there, suppression.read_file(there).merged(kept))
 
 
-def take_list(target: Path, workspace: str, data: Path) -> None:
+def take_list(target: Path, workspace: str, created_at: datetime, data: Path) -> None:
     """Add the list that lies beside backups of a workspace to that of a data folder made of one of them.
 
-    A store that holds more than landing will, once the list is applied, goes. Raises StoreError.
+    created_at: of that backup. What was undone since counts only once `release` is called: what a backup holds of
+    them was erased. A store that holds more than landing will, once the list is applied, goes. Raises StoreError.
     """
     landing = Landing(data / "landing")
-    own = suppression.read(landing.folder)
-    merged = own.merged(suppression.read_file(archive.forgotten_path(target, workspace)))
-    if merged != own:
-        suppression.write(landing.folder, merged)
+    told = suppression.read_file(archive.forgotten_path(target, workspace)).before_undone_since(created_at)
+    merged = suppression.change(landing.folder, lambda own: own.merged(told))
     if merged and not screen.is_screened(landing, merged):
         for name in (f"{STORE}.wal", STORE):
             (data / name).unlink(missing_ok=True)
+
+
+def release(target: Path, workspace: str, data: Path) -> None:
+    """Take off the list who was taken off it since a backup was made; its records are screened. Raises StoreError."""
+    told = suppression.read_file(archive.forgotten_path(target, workspace))
+    screen.change(data / "landing", lambda own: own.merged(told))

@@ -19,7 +19,7 @@ from trialwise.config.milestones import declared_events
 from trialwise.delivery.publishing import ALWAYS, Delta, Published, is_current, write_generation
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError
-from trialwise.landing import durable, screen
+from trialwise.landing import durable, screen, suppression
 from trialwise.landing import load as loading
 from trialwise.landing.folder import Landing
 from trialwise.landing.report import LoadReport
@@ -259,9 +259,14 @@ def load(workspace: Workspace, store: Engine, progress: Progress | None) -> Load
         progress("loading", 0, 0)
     landing = Landing(workspace.landing)
     landing.seal(utc_now())
-    settings = load_settings(workspace)
-    screen.screen(landing, settings, TRANSLATORS, now=utc_now(), memory_limit=workspace.config.workspace.memory_limit)
-    return loading.load(store, landing, settings, landed_at=utc_now(), translators=TRANSLATORS)
+    settings, limit = load_settings(workspace), workspace.config.workspace.memory_limit
+    noted, before, kept = landing.manifest().last_loaded, LoadReport(), suppression.read(landing.folder)
+    if kept and noted > loading.last_taken(store) and not screen.is_screened(landing, kept):
+        # a store that is to be filled again knows whose a user is only once it is
+        screen.screen(landing, settings, TRANSLATORS, now=utc_now(), until=noted, memory_limit=limit)
+        before = loading.load(store, landing, settings, landed_at=utc_now(), translators=TRANSLATORS, only_noted=True)
+    screen.screen(landing, settings, TRANSLATORS, now=utc_now(), store=store, memory_limit=limit)
+    return before + loading.load(store, landing, settings, landed_at=utc_now(), translators=TRANSLATORS)
 
 
 def workspace_clock(workspace: Workspace, as_of: str | None = None, known_at: str | None = None) -> Clock:

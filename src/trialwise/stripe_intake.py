@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from trialwise.clock import day_start, utc_now
 from trialwise.config.environment import Secrets
 from trialwise.errors import InputError, SourceBusy, StoreLocked
-from trialwise.landing import suppression
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
+from trialwise.landing.refusal import Refusal
 from trialwise.landing.report import LoadReport
 from trialwise.sources.backoff import Backoff
 from trialwise.sources.stripe.key import Key, read_key
@@ -53,13 +53,15 @@ class StripeImported:
     """What a run brought.
 
     counts: by type, in the order of reading; state: how far the import has come; loaded: the load that followed, None
-    while another process owns the store; followed: thin events whose object was fetched.
+    while another process owns the store; followed: thin events whose object was fetched; forgotten: records that were
+    read and not landed, of accounts and users that were forgotten.
     """
 
     counts: tuple[Count, ...]
     state: State
     loaded: LoadReport | None
     followed: int = 0
+    forgotten: int = 0
 
     @property
     def next_command(self) -> str:
@@ -142,7 +144,7 @@ def _pull(
     cursors = Cursors(landing.folder)
     key = read_key(Secrets().stripe_key, workspace.config.stripe.livemode)
     report = progress or _silent
-    forgotten, metadata_key = suppression.read(landing.folder), workspace.config.identity.account_metadata_key
+    refusal = Refusal(landing, workspace.config.identity.account_metadata_key)
     with closing(_known(landing)) as known, Journal(landing, CHANNEL, "stripe_api") as journal:
         session = Session(
             api=_api(workspace, key, report, backoff, now),
@@ -152,15 +154,18 @@ def _pull(
             state=read_state(cursors.get(CURSOR)),
             now=now,
             report=report,
-            is_forgotten=lambda data: forgotten.is_stripe(data, metadata_key),
+            is_forgotten=refusal,
         )
-        importer.run(session, key, since=since, reconcile=reconcile)
+        try:
+            importer.run(session, key, since=since, reconcile=reconcile)
+        finally:
+            refusal.keep(utc_now())  # whenever Stripe says it is: what came lately, by our clock
     counts = tuple(
         Count(kind.name, kind.title, session.tallies[kind.name].read, session.tallies[kind.name].landed)
         for kind in (EVENTS, *KINDS)
         if kind.name in session.tallies
     )
-    return StripeImported(counts, session.state, None)
+    return StripeImported(counts, session.state, None, forgotten=session.forgotten)
 
 
 def _api(workspace: Workspace, key: Key, report: Progress, backoff: Backoff | None, now: Callable[[], datetime]) -> Api:
@@ -242,6 +247,8 @@ def summary(done: StripeImported) -> list[str]:
     ]
     if not any(count.read for count in done.counts):
         lines.append("nothing new")
+    if done.forgotten:
+        lines.append(f"forgotten: {done.forgotten:,} records left out")
     if done.followed:
         lines.append(f"thin events: {done.followed:,} followed to their object")
     return [*lines, *standing(state)]

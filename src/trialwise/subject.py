@@ -99,6 +99,18 @@ class Subject:
     stripe_records: int
 
 
+def named(kind: Kind, ids: Collection[str]) -> Names:
+    """Ids of accounts, or ids and addresses of users, as whatever they may be on the list."""
+    if kind == "user":
+        either = {*ids, *(f"{ANONYMOUS}{one}" for one in ids)}
+        return Names(users=frozenset(either), addresses=frozenset(one.strip().lower() for one in ids if "@" in one))
+    return Names(
+        frozenset(one for one in ids if not one.startswith((OWN, OF_STRIPE))),
+        frozenset(one.removeprefix(OWN) for one in ids if one.startswith(OWN)),
+        stripe=frozenset(one.removeprefix(OF_STRIPE) for one in ids if one.startswith(OF_STRIPE)),
+    )
+
+
 def find(workspace: Workspace, store: Engine, kind: Kind, ids: Collection[str]) -> Subject:
     """The subject that ids of accounts, or ids and addresses of users, name; the store is loaded.
 

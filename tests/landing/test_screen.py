@@ -6,6 +6,7 @@ import gzip
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.crash import crash_at_every_step
@@ -34,8 +35,11 @@ def kit(tmp_path: Path) -> Kit:
 
 
 def put_on_list(landing: Landing, names: Names = ALICE) -> None:
-    kept = suppression.read(landing.folder)
-    suppression.write(landing.folder, (kept if kept else suppression.fresh()).with_names(names))
+    def listed(kept: suppression.Suppression) -> suppression.Suppression:
+        kept = kept if kept.salt else suppression.fresh()
+        return kept.with_request(suppression.Request("key", "account", NOW, NOW), names)
+
+    suppression.change(landing.folder, listed)
 
 
 def screened(kit: Kit, names: Names | None = None) -> screen.Screened:
@@ -199,6 +203,87 @@ def test_stripe_records_of_theirs_go_with_what_hangs_on_them(kit: Kit) -> None:
     )
     kit.landing.seal(NOW)
     assert screened(kit).erased == 1
+
+
+def late(kit: Kit) -> tuple[int, int]:
+    """Seal, screen and load, as an owner does it; (loaded, forgotten)."""
+    kit.landing.seal(NOW)
+    screen.screen(kit.landing, kit.settings, TRANSLATORS, now=LATER, store=kit.engine)
+    loaded = kit.load()
+    return loaded.loaded, loaded.forgotten
+
+
+def colleague(**context: str) -> dict[str, Any]:
+    return call("identify", userId="new-77", anonymousId="visitor-5", messageId="n1",
+                traits={"email": "New@acme.example"}, context=context)  # fmt: skip
+
+
+def test_a_colleague_who_comes_later_is_theirs_without_the_account_too(kit: Kit) -> None:
+    put_on_list(kit.landing)
+    kit.arrive(arrival(colleague(groupId="acme-77")))
+    assert late(kit) == (0, 1)
+    kit.arrive(
+        arrival(call(userId="new-77", messageId="n2")),
+        arrival(call(userId=None, anonymousId="visitor-5", messageId="n3")),
+        arrival(call("alias", userId="new-78", previousId="visitor-5", messageId="n4")),
+        arrival(call(userId="carol-3", messageId="c1")),
+    )
+    mail = {"email": "new@acme.example", "event": "open", "sg_event_id": "e1", "timestamp": 1767571200}
+    kit.arrive(arrival(mail), channel=Channel("events", "sendgrid", "webhook sendgrid"))
+    assert late(kit) == (1, 4)
+    kit.arrive(arrival(call(userId="new-78", messageId="n5")))
+    assert late(kit) == (0, 1)
+    assert kit.rows("SELECT user_id FROM raw.dim_user WHERE user_key > 0") == [("carol-3",)]
+    assert not [word for word in ("new-77", "visitor-5", "new@acme", "New@acme") if word in texts(kit.landing.folder)]
+
+
+def test_who_was_seen_in_another_account_is_not_theirs_whenever_that_was(kit: Kit) -> None:
+    put_on_list(kit.landing)
+    kit.take(event(account_id="northwind", user_id="bob-22", id="b1"))
+    kit.take(call("identify", userId="dora-44", messageId="d1", traits={"email": "dora@x.example"}),
+             call("alias", userId="dora-45", previousId="dora-44", messageId="d2"),
+             call(userId="dora-45", messageId="d3", context={"groupId": "northwind"}))  # fmt: skip
+    kit.land(
+        event(account_id="acme-77", user_id="bob-22", id="b2"),
+        event(account_id="acme-77", user_id="carol-3", id="c1"),
+        event(account_id="northwind", user_id="carol-3", id="c2"),
+        call("identify", userId="bob-22", anonymousId="bobs-phone", messageId="i1", context={"groupId": "acme-77"}),
+        call("identify", userId="dora-46", messageId="i2", context={"groupId": "acme-77"},
+             traits={"email": "dora@x.example"}),
+    )  # fmt: skip
+    assert late(kit) == (1, 4)
+    kit.land(*(event(account_id=None, user_id=one, id=one) for one in ("bob-22", "carol-3", "dora-44", "dora-46")),
+             call(userId=None, anonymousId="bobs-phone", messageId="p1"))  # fmt: skip
+    assert late(kit) == (5, 0)
+
+
+def test_another_device_of_a_forgotten_user_is_theirs(kit: Kit) -> None:
+    put_on_list(kit.landing)
+    kit.arrive(
+        arrival(call(userId=None, anonymousId="phone-9", messageId="p1")),
+        arrival(call("identify", userId="alice-1", anonymousId="phone-9", messageId="p2")),
+    )
+    assert late(kit) == (0, 2)
+
+
+def test_what_the_store_took_before_they_were_known_goes_with_the_next_refresh(kit: Kit) -> None:
+    put_on_list(kit.landing)
+    kit.arrive(arrival(colleague()), arrival(call(userId="new-77", messageId="n2")))
+    payment = {"id": "inpay_1", "object": "invoice_payment", "invoice": "in_12345"}
+    kit.receive(arrival(envelope("evt_1", data={"object": payment}), {"refused": "in_12346"}), channel=STRIPE)
+    assert not suppression.read(kit.landing.folder).pending
+    assert "new-77" in texts(kit.landing.folder)
+    kit.arrive(arrival(call(userId="new-77", messageId="n3", context={"groupId": "acme-77"})))
+    assert late(kit) == (0, 1)
+    assert "new-77" not in texts(kit.landing.folder)
+    [again] = suppression.read(kit.landing.folder).pending
+    assert (again.kind, again.key, again.asked_at) == ("account", "key", LATER)
+    for number in (5, 6):
+        invoice = {"id": f"in_1234{number}", "object": "invoice", "metadata": {"account_id": "acme-77"}}
+        kit.arrive(arrival(envelope(f"evt_{number}", data={"object": invoice})), channel=STRIPE)
+        assert late(kit) == (0, 1)
+        assert f"in_1234{number}" not in texts(kit.landing.folder)
+    assert suppression.read(kit.landing.folder).pending == (again,)
 
 
 def test_mail_to_their_address_is_theirs(kit: Kit) -> None:

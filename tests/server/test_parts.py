@@ -194,9 +194,9 @@ def test_how_fresh_results_are_is_measured(counting: Path) -> None:
 
 
 def test_what_the_owner_did_is_counted(counting: Path) -> None:
-    told = State(7, NOON, restarts=2, recoveries=1)
+    told = State(7, NOON, restarts=2, recoveries=1, unlanded=6)
     told = (
-        told.with_load(LoadReport(9, 5, 3, 1, reasons={"bad_json": 1}))
+        told.with_load(LoadReport(13, 5, 3, 1, reasons={"bad_json": 1}, forgotten=4))
         .with_load(LoadReport(900, 500, 300, 100, rebuilt="it was damaged", reasons={"bad_json": 100}))
         .ran("load", NOON, 0.5, failed=False)
         .ran("refresh", NOON, 4.0, failed=True)
@@ -206,6 +206,8 @@ def test_what_the_owner_did_is_counted(counting: Path) -> None:
     assert found["trialwise_loaded_records_total"] == 5
     assert found["trialwise_duplicate_records_total"] == 3
     assert found['trialwise_quarantined_records_total{reason="bad_json"}'] == 1
+    assert found['trialwise_forgotten_records_total{found="load"}'] == 4
+    assert found['trialwise_forgotten_records_total{found="stripe api"}'] == 6
     assert found["trialwise_refilled_records_total"] == 900, "what is read again was counted when it came"
     assert found['trialwise_work_runs_total{work="load"}'] == 2
     assert found['trialwise_work_failing{work="load"}'] == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -44,18 +44,49 @@ def user(
     _forget("user", ids, dry_run, yes, folder)
 
 
+@app.command(
+    epilog=examples("trialwise forget undo account acme", "trialwise forget undo user user-17 ana@acme.example")
+)
+def undo(
+    kind: Annotated[Literal["account", "user"], typer.Argument(help="What the ids are of.")],
+    ids: Annotated[
+        list[str], typer.Argument(help="Ids (of users, addresses, too) that were forgotten.", metavar="ID...")
+    ],
+    folder: Folder = Path(),
+) -> None:
+    """Keep again what arrives of accounts or users that were forgotten; what was erased does not come back."""
+    from trialwise.owner.asking import forget_undo
+    from trialwise.progress import progress
+
+    with progress("forget undo") as report:
+        done = forget_undo(open_workspace(folder), kind, ids, progress=report)
+    said = f"off the list: {done.ids:,} ids and addresses"
+    said += f"; {done.stays:,} stay, another forget put them there as well" if done.stays else ""
+    say(said)
+    say("what was erased stays erased; what arrives from now on is kept (Stripe: trialwise import stripe --reconcile)")
+    say(f"receipt {done.key}: undone {done.at:%Y-%m-%d %H:%M:%S}Z")
+
+
 @app.command("list", epilog=examples("trialwise forget list", "trialwise forget list -f json"))
 def list_requests(form: As = Format.table, output: Output = None, folder: Folder = Path()) -> None:
-    """Every forget there was: when, and how much went; not whom it was about."""
+    """Every forget and undo there was: when, and how much went; not whom it was about."""
     import polars as pl
 
     from trialwise.forgetting import requests
 
     instant = pl.Datetime("us")
-    schema: dict[str, Any] = {"key": pl.String, "kind": pl.String, "asked_at": instant, "done_at": instant}
-    schema |= {"erased": pl.Int64, "masked": pl.Int64}
+    schema: dict[str, Any] = {"key": pl.String, "what": pl.String, "kind": pl.String}
+    schema |= {"asked_at": instant, "done_at": instant, "erased": pl.Int64, "masked": pl.Int64}
     found = [
-        (one.key, one.kind, one.asked_at, one.done_at, one.counts.get("erased", 0), one.counts.get("masked", 0))
+        (
+            one.key,
+            "undo" if one.is_undo else "forget",
+            one.kind,
+            one.asked_at,
+            one.done_at,
+            one.counts.get("erased", 0),
+            one.counts.get("masked", 0),
+        )
         for one in requests(open_workspace(folder))
     ]
     show(pl.DataFrame(found, schema=schema, orient="row"), form, output)

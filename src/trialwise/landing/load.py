@@ -38,8 +38,9 @@ def load(
     *,
     landed_at: datetime,
     translators: Translators | None = None,
+    only_noted: bool = False,
 ) -> LoadReport:
-    """Bring the raw tables up to everything that is in a sealed segment.
+    """Bring the raw tables up to everything that is in a sealed segment; only_noted: to what loads took before.
 
     One transaction, with a row of raw.loads for each load. When the store has lost loads, or settings that shape raw
     have changed, the tables are filled anew in the recorded order. `landed_at` (UTC, no zone) stamps the load;
@@ -58,7 +59,7 @@ def load(
                 engine.execute(f"TRUNCATE raw.{table}")
             run(engine, "nobody")
             stored = []
-        ranges = _ranges(stored, manifest, landed_at)
+        ranges = _ranges(stored, manifest, landed_at, only_noted=only_noted)
         report = LoadReport(rebuilt=rebuilt)
         for together in _together(ranges, manifest):
             report += _load_ranges(engine, landing, manifest, settings, together, translators or {}, rescue)
@@ -78,12 +79,17 @@ def loaded_since(engine: Engine, segment: int) -> LoadReport:
     return LoadReport(received, loaded, duplicate, quarantined, 0, loads, None, reasons, forgotten)
 
 
-def pending(engine: Engine, landing: Landing) -> int:
-    """Records that wait for the next load."""
+def last_taken(engine: Engine) -> int:
+    """The last segment of which the store holds the records, 0 when it holds none."""
     with engine.transaction():
         create_raw(engine)
         stored = rows(engine, "loads")
-    return sum(entry.records for entry in landing.manifest().after(stored[-1][2] if stored else 0))
+    return int(stored[-1][2]) if stored else 0
+
+
+def pending(engine: Engine, landing: Landing) -> int:
+    """Records that wait for the next load."""
+    return sum(entry.records for entry in landing.manifest().after(last_taken(engine)))
 
 
 def _reason_to_rebuild(stored: Sequence[tuple[Any, ...]], manifest: Manifest, shape: str) -> str | None:
@@ -104,11 +110,13 @@ def _reason_to_rebuild(stored: Sequence[tuple[Any, ...]], manifest: Manifest, sh
     return None
 
 
-def _ranges(stored: Sequence[tuple[Any, ...]], manifest: Manifest, landed_at: datetime) -> list[LoadRange]:
+def _ranges(
+    stored: Sequence[tuple[Any, ...]], manifest: Manifest, landed_at: datetime, *, only_noted: bool
+) -> list[LoadRange]:
     """The loads to carry out: the recorded ones the store lacks, then one for what nobody has loaded."""
     ranges = list(manifest.loads[len(stored) :])
     taken = max([row[2] for row in stored] + [known.last_segment for known in ranges], default=0)
-    if manifest.last_segment > taken:
+    if manifest.last_segment > taken and not only_noted:
         ranges.append(LoadRange(len(stored) + len(ranges) + 1, taken + 1, manifest.last_segment, landed_at))
     return ranges
 

@@ -79,6 +79,19 @@ class Rescue:
         return Held(best.copies, f"rows {lost} of {path.name} cannot be read" if lost else f"{path.name} is damaged")
 
 
+def damaged(landing: Landing) -> dict[Path, str]:
+    """Compacted files that are not there, or not whole, with what is lost; nothing is the rule. Each is read once."""
+    found: dict[Path, str] = {}
+    known = landing.manifest()
+    with Rescue(landing) as rescue:
+        for name in sorted({name for number, name in known.holders.items() if number not in known.dropped}):
+            path = landing.compacted / name
+            lost = rescue.held(name).lost if path.exists() else f"{name} is missing"
+            if lost:
+                found[path] = lost
+    return found
+
+
 @dataclass(frozen=True)
 class _Read:
     """Copies of the row groups that could be read, how many rows these are, and (first, end) of the others."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -25,18 +25,18 @@ from trialwise.errors import DiskFull, StoreError
 from trialwise.landing import compact, durable, frames, suppression, translate
 from trialwise.landing.folder import Landing
 from trialwise.landing.frame import checksum, read_frame
+from trialwise.landing.learning import Called, Learning, users_of
 from trialwise.landing.load import read_frames
 from trialwise.landing.manifest import Import, Segment
 from trialwise.landing.redact import LEAST, Content, Mentions, erased, masked, masked_words, words
 from trialwise.landing.rescue import Rescue
 from trialwise.landing.settings import LoadSettings
 from trialwise.landing.statements import rows, run
-from trialwise.landing.suppression import Names, Suppression, is_word
+from trialwise.landing.suppression import Names, Suppression, is_word, patterns
 from trialwise.landing.translate import Translators
 
 NAME = "screened.json"
 TOGETHER_BYTES = 256 << 20  # of segments that are looked at in one step
-WORDS_TOGETHER = 300  # in one regular expression
 ROUNDS = 8  # of what leads from one Stripe object to the next
 _ITEM = re.compile(rb'\{"crc":"[0-9a-f]{16}","i":(\d+),')
 _HALF_DONE = ".scrubbed"
@@ -82,42 +82,80 @@ def screen(
     now: datetime,
     names: Names | None = None,
     former: Suppression | None = None,
+    store: Engine | None = None,
+    until: int | None = None,
     memory_limit: str | None = None,
     progress: Progress | None = None,
 ) -> Screened:
     """Take out what is left of who is on the list: from segments that came since, from all when the list is another.
 
     names: who was put on the list just now, in plain; former: the list without them. Segments that were held against
-    that one are searched for these names alone, which is quicker than holding every word against the list. For the
-    process that owns the store. Raises DiskFull, StoreError: what is done by then stays done, the next call goes on.
+    that one are searched for these names alone, which is quicker than holding every word against the list. until: the
+    last segment to look at. store: the owned one, with every load that was noted: it tells which ids found on the way
+    are somebody else's, and whether it holds records of theirs by now; then the forget is to be done once more.
+    For the process that owns the store. Raises DiskFull, StoreError: what is done stays done, the next call goes on.
     """
     kept = suppression.read(landing.folder)
     if not kept:
         return Screened()
     digest, last = _state(landing.folder)
-    known = landing.manifest()
-    if digest == kept.digest and last >= known.last_segment:
+    end = landing.manifest().last_segment if until is None else until
+    if digest == kept.digest and last >= end:
         return Screened()
-    parts: list[tuple[int, int, Names | None]] = [(last + 1 if digest == kept.digest else 1, known.last_segment, None)]
+    parts: list[tuple[int, int, Names | None]] = [(last + 1 if digest == kept.digest else 1, end, None)]
     if names is not None and former is not None and (not former or digest == former.digest):
-        held = last if former else known.last_segment
-        parts = [(1, held, names), (held + 1, known.last_segment, None)]
-    work = _Work(landing, settings, translators, now, memory_limit)
+        held = last if former else end
+        parts = [(1, held, names), (held + 1, end, None)]
+    learning = Learning(landing.folder, store, kept, now)
+    work = _Work(landing, settings, translators, now, memory_limit, learning)
     try:
         found = Screened()
-        for first, until, meant in parts:
-            found += work.over(first, until, meant, kept, progress)
+        for first, up_to, meant in parts:
+            found += work.over(first, up_to, meant, kept, progress)
+        if learning.is_in_store(found.learned):
+            found += work.over(1, end, found.learned, kept, progress)
     except OSError as error:
         kind = DiskFull if error.errno in durable.NO_ROOM else StoreError
         raise kind(f"{landing.folder} cannot be written: {error}", _AGAIN) from error
     except EngineError as error:
         raise StoreError(f"{landing.folder} cannot be searched: {cause_of(error)}", _AGAIN) from error
-    if found.learned:
-        kept = kept.with_names(found.learned)
-        suppression.write(landing.folder, kept)
-    told = {"list": kept.digest, "segments": known.last_segment}
-    durable.replace(landing.folder / NAME, json.dumps(told).encode() + b"\n")
+    _keep_state(landing.folder, learning.kept.digest, end)
     return found
+
+
+def learn(landing: Landing, learned: Sequence[tuple[Names, Names]], *, since: datetime) -> None:
+    """Put ids on the list that were found outside of landing: each with what they were found through.
+
+    What landed since an instant (UTC without zone) is held against the list by the next load, what came earlier is not.
+    Raises DiskFull, StoreError.
+    """
+
+    def with_learned(kept: Suppression) -> Suppression:
+        for names, through in learned:
+            kept = kept.with_learned(names, through)
+        return kept
+
+    entries = landing.manifest().imports
+    early = [one.segments[-1].number for one in entries if one.segments and one.landed_at < since]
+    change(landing.folder, with_learned, max(early, default=0))
+
+
+def change(folder: Path, changed: Callable[[Suppression], Suppression], last: int | None = None) -> Suppression:
+    """Change the list so that no segment has to be held against it once more but those after `last`.
+
+    Returns what it is then. Raises DiskFull, StoreError.
+    """
+    before: list[str] = []
+
+    def noting(kept: Suppression) -> Suppression:
+        before.append(kept.digest)
+        return changed(kept)
+
+    kept = suppression.change(folder, noting)
+    digest, held = _state(folder)
+    if digest == before[0]:
+        _keep_state(folder, kept.digest, held if last is None else min(held, last))
+    return kept
 
 
 def look(
@@ -131,11 +169,16 @@ def look(
     progress: Progress | None = None,
 ) -> Screened:
     """What `screen` would take out of all segments for these names; nothing is changed."""
-    work = _Work(landing, settings, translators, now, memory_limit, is_look=True)
+    learning = Learning(landing.folder, None, Suppression(), now)
+    work = _Work(landing, settings, translators, now, memory_limit, learning, is_look=True)
     return work.over(1, landing.manifest().last_segment, names, Suppression(), progress)
 
 
 _AGAIN = "Make room or mend the disk, and run it again: it goes on where it stopped."
+
+
+def _keep_state(folder: Path, digest: str, last: int) -> None:
+    durable.replace(folder / NAME, json.dumps({"list": digest, "segments": last}).encode() + b"\n")
 
 
 def _state(folder: Path) -> tuple[str, int]:
@@ -155,6 +198,7 @@ class _Work:
     translators: Translators
     now: datetime
     memory_limit: str | None
+    learning: Learning
     is_look: bool = False
 
     def over(
@@ -229,13 +273,21 @@ class _Work:
         """Search some segments for names, and for what these lead to."""
         segments = [segment for entry in group for segment in entry.segments]
         learned = Names()
-        for _ in range(ROUNDS):
+        others: set[str] = set()
+        for turn in range(ROUNDS):
             self._match(engine, segments, names | learned, rescue)
-            more = Names(stripe=frozenset(self._judge(engine, group)))
-            if not more:
+            more, called = self._judge(engine, group)
+            if turn + 1 == ROUNDS:
                 break
             learned |= more
+            if met := self.learning.users(called, names | learned, others):
+                others |= self._seen_elsewhere(engine, group, met, names, rescue)
+                learned |= users_of(self.learning.users(called, names | learned, others))
+            elif not more:
+                break
         changes = _changes(engine, Mentions(names | learned))
+        if not self.is_look:
+            self.learning.note(learned, names, {segment for segment, _ in changes})
         counts = Screened(
             sum(is_theirs for _, is_theirs, _ in changes.values()),
             sum(not is_theirs for _, is_theirs, _ in changes.values()),
@@ -267,23 +319,45 @@ class _Work:
         if not is_made:
             engine.execute("DROP TABLE IF EXISTS temp.matched")
 
-    def _judge(self, engine: Engine, group: Sequence[Import]) -> set[str]:
-        """Say of each match whether it is theirs; Stripe's ids that are theirs and were not known."""
+    def _judge(self, engine: Engine, group: Sequence[Import]) -> tuple[Names, Called]:
+        """Say of each match whether it is theirs; Stripe's ids that are theirs and were not known, and the users that
+        calls of theirs name.
+        """
         found: set[str] = set()
+        called: Called = set()
+        for source in self._read_matched(engine, group):
+            if source == "stripe":
+                run(engine, "their_stripe", {"metadata_path": self.settings.metadata_path})
+                found |= {one for (one,) in rows(engine, "stripe_ids_of_theirs")}
+            else:
+                run(engine, "their_calls")
+                called |= {frozenset(one for one in ids if one is not None) for ids in rows(engine, "users_of_theirs")}
+        return Names(stripe=frozenset(found)), called
+
+    def _seen_elsewhere(
+        self, engine: Engine, group: Sequence[Import], users: Collection[str], names: Names, rescue: Rescue
+    ) -> set[str]:
+        """Which of these users calls of the group, or the store, name with an account that is not to be forgotten."""
+        found = self.learning.elsewhere(users)
+        self._match(engine, [segment for entry in group for segment in entry.segments], users_of(users), rescue)
+        for source in self._read_matched(engine, group):
+            if source != "stripe":
+                values = {"users": sorted(users), "accounts": sorted(names.accounts)}
+                found |= {one for (one,) in rows(engine, "users_elsewhere", values)}
+        return found
+
+    def _read_matched(self, engine: Engine, group: Sequence[Import]) -> Iterator[str]:
+        """Show the matches of each source and format, calls as they are read; the source of each."""
         if not engine.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'matched'"):
-            return found
+            return
         for (source, form, mapping), some in groupby(sorted(group, key=_alike), key=_alike):
             entries = list(some)
             numbers = [segment.number for entry in entries for segment in entry.segments]
             run(engine, "set_segments", {"segments": numbers})
             run(engine, "frames_matched")
-            if source == "stripe":
-                run(engine, "their_stripe", {"metadata_path": self.settings.metadata_path})
-                found |= {one for (one,) in rows(engine, "stripe_ids_of_theirs")}
-                continue
-            self._read(engine, entries, source, form, dict(mapping))
-            run(engine, "their_calls")
-        return found
+            if source != "stripe":
+                self._read(engine, entries, source, form, dict(mapping))
+            yield source
 
     def _read(self, engine: Engine, entries: Sequence[Import], source: str, form: str, mapping: dict[str, str]) -> None:
         import polars as pl
@@ -345,18 +419,6 @@ class _Work:
 
 _Changes = dict[tuple[int, int], tuple[int, bool, Content]]
 """(segment, item) -> (segment, whether it is theirs, what is left)."""
-
-
-def patterns(names: Names) -> Iterator[str]:
-    """Regular expressions (RE2) that find all texts in which one of the names stands."""
-    ids, addresses = (
-        sorted({re.escape(json.dumps(word, ensure_ascii=False)[1:-1]) for word in some})
-        for some in (names.words - names.addresses, names.addresses)
-    )
-    for start in range(0, len(ids), WORDS_TOGETHER):
-        yield "|".join(ids[start : start + WORDS_TOGETHER])
-    for start in range(0, len(addresses), WORDS_TOGETHER):
-        yield f"(?i){'|'.join(addresses[start : start + WORDS_TOGETHER])}"
 
 
 IsName = Callable[[str], bool]

@@ -18,7 +18,7 @@ from trialwise.backup import BackedUp
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
-from trialwise.forgetting import Forgotten
+from trialwise.forgetting import Forgotten, Undone
 from trialwise.intake import Fetched, Pulled, Watched
 from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
@@ -30,6 +30,7 @@ from trialwise.owner.operations import (
     DOCTOR,
     FORGET,
     FORGET_PLAN,
+    FORGET_UNDO,
     LOAD,
     PLAN,
     QUARANTINE_LIST,
@@ -226,6 +227,11 @@ def forget(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Pr
 def forget_plan(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Forgotten:
     """As forgetting.plan."""
     return carry_out(FORGET_PLAN, workspace, Named(kind, tuple(ids)), progress)
+
+
+def forget_undo(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Undone:
+    """As forgetting.undo."""
+    return carry_out(FORGET_UNDO, workspace, Named(kind, tuple(ids)), progress)
 
 
 def diagnosis(workspace: Workspace) -> list[Finding]:

@@ -12,7 +12,7 @@ from trialwise import answers, arrivals, backup, forgetting, pipeline, upkeep
 from trialwise.arrivals import Imported
 from trialwise.backup import BackedUp
 from trialwise.diagnosis import Finding
-from trialwise.forgetting import Forgotten
+from trialwise.forgetting import Forgotten, Undone
 from trialwise.landing.compact import CompactReport
 from trialwise.landing.quarantine import Quarantined
 from trialwise.landing.report import LoadReport
@@ -99,7 +99,7 @@ class Operation(Generic[A, R]):
 
 @dataclass(frozen=True)
 class Named:
-    """Who is to be forgotten: ids of accounts, or ids and addresses of users."""
+    """Who is to be forgotten, or no longer: ids of accounts, or ids and addresses of users."""
 
     kind: Kind
     ids: tuple[str, ...]
@@ -161,6 +161,10 @@ def _forget_plan(workspace: Workspace, asked: Named, progress: Progress | None) 
     return forgetting.plan(workspace, asked.kind, asked.ids, progress=progress)
 
 
+def _forget_undo(workspace: Workspace, asked: Named, progress: Progress | None) -> Undone:
+    return forgetting.undo(workspace, asked.kind, asked.ids, progress=progress)
+
+
 def _doctor(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -> list[Finding]:
     return upkeep.diagnosis(workspace)
 
@@ -197,6 +201,14 @@ FORGET = Operation(
     lambda asked: f"forget {asked.kind}",
 )
 FORGET_PLAN = Operation("forget plan", Named, Forgotten, _forget_plan, _AGAIN)
+FORGET_UNDO = Operation(
+    "forget undo",
+    Named,
+    Undone,
+    _forget_undo,
+    "See 'trialwise forget list'; run it again.",
+    lambda asked: f"forget undo {asked.kind}",
+)
 DOCTOR = Operation("doctor", Nothing, list[Finding], _doctor, _AGAIN)
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {
@@ -213,6 +225,7 @@ OPERATIONS: Mapping[str, Operation[Any, Any]] = {
         BACKUP,
         FORGET,
         FORGET_PLAN,
+        FORGET_UNDO,
         DOCTOR,
     )
 }

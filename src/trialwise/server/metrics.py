@@ -130,6 +130,15 @@ def _loads(state: State) -> Iterator[Metric]:
     for reason, count in sorted(loaded.reasons.items()):
         family.add_metric([reason], count)
     yield family
+    forgotten = CounterMetricFamily(
+        "trialwise_forgotten_records",
+        "Records of accounts and users that were forgotten, of which nothing was kept: found when they were loaded, or "
+        "not landed at all.",
+        labels=["found"],
+    )
+    forgotten.add_metric(["load"], loaded.forgotten)
+    forgotten.add_metric(["stripe api"], state.unlanded)
+    yield forgotten
     yield _counter(
         "refilled_records",
         "Records read again since the server started because the store was filled anew from landing; the others count "

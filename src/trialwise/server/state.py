@@ -73,6 +73,7 @@ class State:
 
     loaded      all loads since the server started, together, without those that filled the store anew
     refilled    records read again by those that did, with the few that had just come
+    unlanded    records that Stripe's API gave of who was forgotten, and that were not landed, since the server started
     recoveries  how often the store was damaged and filled again, ever
     stripe_gaps, stripe_gap   how many times events of Stripe may be missing, and for how many seconds altogether
     """
@@ -82,6 +83,7 @@ class State:
     work: Mapping[str, Work] = field(default_factory=dict)
     loaded: LoadReport = field(default_factory=LoadReport)
     refilled: int = 0
+    unlanded: int = 0
     restarts: int = 0
     loaded_at: datetime | None = None
     published_at: datetime | None = None

@@ -21,7 +21,7 @@ from trialwise.landing.report import LoadReport
 from trialwise.runs import Skipped
 from trialwise.server import metrics, state
 from trialwise.server.state import State
-from trialwise.stripe_intake import stripe_state
+from trialwise.stripe_intake import StripeImported, stripe_state
 from trialwise.workspace import Workspace
 
 OFTEN = ("load", "watch", "pull", "stripe poll")
@@ -81,6 +81,8 @@ class Teller:
             told = self._state.ran(name, now, seconds, failed=error is not None)
             if isinstance(loaded, LoadReport):
                 told = told.with_load(loaded)
+            if isinstance(result, StripeImported):
+                told = replace(told, unlanded=told.unlanded + result.forgotten)
             if error is None and name in ("load", "refresh"):
                 told = replace(told, loaded_at=now)
             self._state = self._seen(told)

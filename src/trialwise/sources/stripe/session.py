@@ -34,7 +34,7 @@ class Tally:
 @dataclass
 class Session:
     """One run. `keep` makes the state durable; `now` is a UTC instant without zone; `is_forgotten` tells records of
-    accounts that were forgotten.
+    accounts that were forgotten, and `forgotten` counts them.
     """
 
     api: Api
@@ -47,10 +47,16 @@ class Session:
     tallies: dict[str, Tally] = field(default_factory=dict)
     restarts: int = 0
     is_forgotten: Callable[[bytes], bool] = lambda _: False
+    forgotten: int = 0
 
     def wanted(self, records: Sequence[Record]) -> list[Record]:
         """Those of an answer that are about nobody who was forgotten: of these nothing is landed, nor noted."""
-        return [record for record in records if not self.is_forgotten(record.piece.data)]
+        kept, before = list(records), -1
+        while len(kept) != before:  # one may be known by another that comes after it
+            before = len(kept)
+            kept = [record for record in kept if not self.is_forgotten(record.piece.data)]
+        self.forgotten += len(records) - len(kept)
+        return kept
 
     def put(self, **changes: Any) -> None:
         """Change the state, durably."""
