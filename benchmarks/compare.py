@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.generate import AS_OF, VALUE_EVENTS
-from benchmarks.measure import Cost
+from benchmarks.measure import Cost, with_bytecode
 from trialwise import answers
 from trialwise.engines.duckdb import connect
 from trialwise.workspace import Workspace
@@ -208,7 +208,7 @@ class Peers:
             "--vars", self.variables,
         ]  # fmt: skip
         environment = {
-            **os.environ,
+            **with_bytecode(self.answers),
             "BENCH_STORE": str(self.answers / f"{store}.duckdb"),
             "BENCH_INPUTS": str(self.inputs),
             "BENCH_THREADS": str(os.cpu_count()),

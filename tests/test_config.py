@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from trialwise.config import Config, parse_config, read_config
-from trialwise.config.environment import Secrets, check_environment
+from trialwise.config.environment import check_environment
 from trialwise.config.milestones import declared_events
+from trialwise.config.secrets import Secrets
 from trialwise.errors import ConfigError
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trialwise.config import parse_config, read_config
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.connections import HttpSection
 from trialwise.errors import ConfigError
 

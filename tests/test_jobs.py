@@ -10,7 +10,7 @@ import pytest
 
 from trialwise import arrivals, intake, jobs, pipeline
 from trialwise.config import parse_config
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.errors import ConfigError
 from trialwise.intake import Fetched
 from trialwise.jobs import Stage, jobs_of

@@ -12,8 +12,8 @@ from trialwise.delivery.preview import Preview, preview
 from trialwise.errors import NotFoundError, StoreError
 from trialwise.landing.folder import Landing
 from trialwise.pipeline import Progress, refresh
+from trialwise.shipped import find_files, roots
 from trialwise.transform.condition import parse_condition
-from trialwise.transform.model import find_files
 from trialwise.workspace import Workspace
 
 MOMENTS_KEPT = 20  # results of past moments that stay to be asked again
@@ -77,6 +77,6 @@ def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) 
     digest = hashlib.sha256(workspace.config.model_dump_json().encode())
     known = Landing(workspace.landing).manifest()
     digest.update(repr((as_of, known_at, known.last_segment, known.drops)).encode())
-    for name, path in sorted(find_files(composition.roots(workspace.models)).items()):
+    for name, path in sorted(find_files(roots(workspace.models)).items()):
         digest.update(name.encode() + path.read_bytes())
     return digest.hexdigest()[:24]

@@ -20,7 +20,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from trialwise import archive, forgetting
+from trialwise import archive, forgetting, standstill
 from trialwise.answers import open_results
 from trialwise.archive import Archive, Entry
 from trialwise.clock import utc_now
@@ -36,8 +36,8 @@ from trialwise.pipeline import Progress, load, owning
 from trialwise.progress import step
 from trialwise.workspace import CONFIG_NAME, Claimed, Workspace, claim
 
-MADE_AGAIN = frozenset({"landing", "published", "moments", "scratch", "run", "claims"})
-"""Folders of the data folder that are not copied as they lie: made from landing, of use to a live process, landing."""
+MADE_AGAIN = frozenset({"landing", "published", "moments", "scratch", "run", "claims", standstill.NAME})
+"""What of the data folder is not copied as it lies: made from landing or by a refresh, of a live process, landing."""
 MADE_AGAIN_IN_LANDING = frozenset({"live", "compacted"})
 STORE = "store.duckdb"
 _OF_A_PROCESS = (".lock", ".sock", ".new", ".open", "-wal", "-shm", "-journal")

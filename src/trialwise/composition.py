@@ -24,12 +24,13 @@ from trialwise.scoring.rules import (
     rules_in_force,
 )
 from trialwise.scoring.segments import segment_expansion, segment_rows, segments_in_force
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import digest as digest_of_files
+from trialwise.shipped import find_files, roots
 from trialwise.transform.columns import check_columns
 from trialwise.transform.condition import parse_condition
 from trialwise.transform.expand import Expansion, Replacement, item
 from trialwise.transform.keys import check_incremental
-from trialwise.transform.model import Model, find_files, load_model, load_models
+from trialwise.transform.model import Model, load_model, load_models
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
 CATALOGUE = "intermediate.trial_days"
 Tables = Mapping[str, "pl.DataFrame"]
 ATTRIBUTE_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
-
-
-def roots(own: Path | None = None) -> list[Path]:
-    """Where models lie: the shipped ones, then the user's own folder when there is one."""
-    return [packaged_sql(), *([own] if own is not None and own.is_dir() else [])]
 
 
 def models(config: Config, own: Path | None = None) -> dict[str, Model]:
@@ -61,6 +57,13 @@ def promised_models(config: Config, own: Path | None = None) -> dict[str, Model]
     return dict(_promised(_definition(config, own)))
 
 
+def fingerprints(config: Config, models: Mapping[str, Model]) -> dict[str, str]:
+    """What results are made from besides data: the configuration and all models, each as one digest."""
+    definitions = sorted((name, model.fingerprint) for name, model in models.items())
+    told = {"config": config.model_dump_json(), "models": repr(definitions)}
+    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in told.items()}
+
+
 @dataclass(frozen=True)
 class _Definition:
     """What models are made of; two of the same text and files are one."""
@@ -72,8 +75,7 @@ class _Definition:
 
 def _definition(config: Config, own: Path | None) -> _Definition:
     digest = hashlib.sha256(config.model_dump_json().encode())
-    for name, path in sorted(find_files(roots(own)).items()):
-        digest.update(f"{name} {path} ".encode() + path.read_bytes())
+    digest.update(digest_of_files(roots(own)).encode())
     return _Definition(digest.hexdigest(), config, own)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from trialwise import arrivals, backup, forgetting, intake, pipeline, upkeep
 from trialwise.config import Config
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.errors import SourceBusy
 from trialwise.landing.report import LoadReport
 from trialwise.runs import Skipped

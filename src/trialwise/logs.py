@@ -17,7 +17,7 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import EventDict
 
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 
 HIDDEN = "[secret]"
 SHORTEST_SECRET = 6  # a shorter value would blank out ordinary words

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from trialwise import building, calibration, chronicle, composition, parameters, stripe_intake
+from trialwise import building, calibration, chronicle, composition, parameters, standstill, stripe_intake
 from trialwise.building import Building
-from trialwise.clock import Clock, clock_for, day_start, utc_now
+from trialwise.clock import Clock, day_start, utc_now
 from trialwise.config import Config
 from trialwise.config.milestones import declared_events
+from trialwise.delivery import publishing
 from trialwise.delivery.publishing import ALWAYS, Delta, Published, is_current, write_generation
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError
@@ -25,11 +26,13 @@ from trialwise.landing.folder import Landing
 from trialwise.landing.report import LoadReport
 from trialwise.landing.settings import LoadSettings
 from trialwise.sources.formats import TRANSLATORS
+from trialwise.standstill import Standstill, Warned
 from trialwise.store import Store
 from trialwise.transform import state
 from trialwise.transform.build import BuildReport
 from trialwise.transform.changes import drop_all
 from trialwise.transform.graph import order
+from trialwise.transform.horizon import horizon
 from trialwise.transform.incremental import Step
 from trialwise.transform.model import Model
 from trialwise.workspace import CONFIG_NAME, Workspace
@@ -37,6 +40,7 @@ from trialwise.workspace import CONFIG_NAME, Workspace
 Progress = Callable[[str, int, int], None]
 Done = TypeVar("Done")
 CLOCK_TABLE = "marts.clock"
+NEVER = datetime.fromisoformat("9999-12-31")
 NEEDS_LENGTH = ("intermediate.event_trials", "announced_trials_have_an_end")
 
 
@@ -73,8 +77,9 @@ def refresh(
     setting that is missing: then nothing is published.
     """
     started = time.perf_counter()
-    clock = workspace_clock(workspace, as_of, known_at)
+    clock = workspace.clock(as_of, known_at)
     fixed = workspace.config.clock
+    defined, still = standstill.defined_by(workspace), list[_Still]()
     is_live = not any((as_of, known_at, fixed.as_of, fixed.known_at))  # else days pass only as somebody sets them
     models = composition.promised_models(workspace.config, workspace.models)
     ordered = order(models)
@@ -82,6 +87,7 @@ def refresh(
 
     def task(store: Engine, filled: LoadReport) -> tuple[Path, LoadReport, Building]:
         loaded = filled + load(workspace, store, progress)
+        landed = _landed(workspace)
         calibration.give_back(workspace, store, models)
         if into is None:
             with _saying_what_to_set(workspace.config), store.transaction():
@@ -97,10 +103,16 @@ def refresh(
             store.execute("CHECKPOINT")
             if is_live:
                 _fill_in(workspace, store, clock, models, ordered, published, progress)
+            if landed is not None and not (as_of or known_at or (is_live and chronicle.missed(workspace, clock))):
+                still.append(_Still(defined, landed, _until(store, clock, models)))
             return path, loaded, built
         return into, loaded, _build_moment(workspace, store, clock, models, ordered, published, into, progress)
 
-    path, loaded, built = owning(workspace, task, progress)
+    def closed(done: tuple[Path, LoadReport, Building]) -> None:
+        for one in still[-1:]:  # of a task that was repeated, the last
+            _note_standstill(workspace, clock, models, done[2], one)
+
+    path, loaded, built = owning(workspace, task, progress, closed)
     return Refreshed(path, clock, loaded, built.report, built.steps, time.perf_counter() - started)
 
 
@@ -153,7 +165,7 @@ def plan(workspace: Workspace, *, full: bool = False, progress: Progress | None 
     What has landed is loaded; the models are worked out as a refresh does it and taken back, so that the answer is no
     guess. Raises as `refresh` does.
     """
-    clock = workspace_clock(workspace)
+    clock = workspace.clock()
     models = composition.promised_models(workspace.config, workspace.models)
     ordered = order(models)
 
@@ -169,6 +181,52 @@ def plan(workspace: Workspace, *, full: bool = False, progress: Progress | None 
             store.execute("ROLLBACK")
 
     return owning(workspace, task, progress)
+
+
+def _until(store: Engine, clock: Clock, models: Mapping[str, Model]) -> dict[str, datetime]:
+    """For as_of and known_at the first instant at which a clock that moves on changes a row: as_of's midnight does."""
+    midnight = day_start(clock.as_of_date + timedelta(days=1), clock.timezone)
+    until = {"as_of": midnight, "known_at": NEVER}
+    return horizon(store, models, {"as_of": clock.as_of, "known_at": clock.known_at}, until)
+
+
+def _landed(workspace: Workspace) -> str | None:
+    """A digest of what has landed, where all of it has been loaded."""
+    found, landing = standstill.landed_in(workspace), Landing(workspace.landing)
+    known = landing.manifest()
+    taken = known.loads[-1].last_segment if known.loads else 0
+    return found if known.last_segment <= taken and not landing.has_waiting() else None
+
+
+@dataclass(frozen=True)
+class _Still:
+    """What a refresh read, and until when its clock may move without a change."""
+
+    defined: str
+    landed: str
+    until: Mapping[str, datetime]
+
+
+def _note_standstill(
+    workspace: Workspace, clock: Clock, models: Mapping[str, Model], built: Building, still: _Still
+) -> None:
+    """Before anybody else can change what was left: for who owns the store."""
+    manifest = Landing(workspace.landing).manifest()
+    found = Standstill(
+        defined=still.defined,
+        landed=still.landed,
+        left=standstill.left_by(workspace),
+        as_of=clock.as_of,
+        known_at=clock.known_at,
+        as_of_until=still.until["as_of"],
+        known_until=still.until["known_at"],
+        generation=publishing.current_of(workspace.published),
+        models=len(built.steps),
+        watermark=manifest.loads[-1].load_id if manifest.loads else None,
+        fingerprints=composition.fingerprints(workspace.config, models),
+        warnings=tuple(Warned(one.model, one.check, one.bad_rows) for one in built.report.warnings),
+    )
+    standstill.note(workspace, found)
 
 
 def _deltas(built: Building, models: Mapping[str, Model], tables: Mapping[str, str]) -> dict[str, Delta]:
@@ -238,10 +296,16 @@ def next_segment(workspace: Workspace) -> int:
     return Landing(workspace.landing).manifest().last_segment + 1
 
 
-def owning(workspace: Workspace, task: Callable[[Engine, LoadReport], Done], progress: Progress | None = None) -> Done:
+def owning(
+    workspace: Workspace,
+    task: Callable[[Engine, LoadReport], Done],
+    progress: Progress | None = None,
+    closed: Callable[[Done], None] | None = None,
+) -> Done:
     """Carry out a task on the store, owned meanwhile; a damaged store is recovered on the way (see `Store.work`).
 
-    The task gets the store and what a recovery filled it with. Raises StoreLocked when another process owns it.
+    The task gets the store and what a recovery filled it with; `closed` what the task gave, when the store is closed
+    and nobody else has it yet. Raises StoreLocked when another process owns it.
     """
     store = Store(
         workspace.store,
@@ -250,7 +314,10 @@ def owning(workspace: Workspace, task: Callable[[Engine, LoadReport], Done], pro
         workspace.config.workspace.memory_limit,
     )
     with durable.room(), workspace.lock():
-        return store.work(task)
+        done = store.work(task)
+        if closed is not None:
+            closed(done)
+        return done
 
 
 def load(workspace: Workspace, store: Engine, progress: Progress | None) -> LoadReport:
@@ -267,15 +334,6 @@ def load(workspace: Workspace, store: Engine, progress: Progress | None) -> Load
         before = loading.load(store, landing, settings, landed_at=utc_now(), translators=TRANSLATORS, only_noted=True)
     screen.screen(landing, settings, TRANSLATORS, now=utc_now(), store=store, memory_limit=limit)
     return before + loading.load(store, landing, settings, landed_at=utc_now(), translators=TRANSLATORS)
-
-
-def workspace_clock(workspace: Workspace, as_of: str | None = None, known_at: str | None = None) -> Clock:
-    """The clock of an answer: what was asked for, else the file's fixed clock, else now.
-
-    A fixed as_of without a known_at knows everything, as every as_of does.
-    """
-    fixed = workspace.config.clock
-    return clock_for(workspace.config.workspace.timezone, as_of or fixed.as_of, known_at or fixed.known_at)
 
 
 def workspace_models(workspace: Workspace) -> dict[str, Model]:

@@ -14,14 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import structlog
-
 from trialwise.errors import StoreError
 
 _BUSY_SECONDS = 30.0
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 Done = TypeVar("Done")
-log = structlog.get_logger("trialwise.sqlite_file")
 
 
 @dataclass(frozen=True)
@@ -129,6 +126,9 @@ class SqliteFile:
                 beside = self.path.with_name(f"{self.path.name}{end}")
                 if beside.exists():
                     shutil.move(beside, kept.with_name(f"{kept.name}{end}"))
+        import structlog  # here, for it takes long to import, and files are sound
+
+        log = structlog.get_logger("trialwise.sqlite_file")
         log.warning(f"the {self.what} was damaged; it is begun anew", error=why, kept=kept.name)
 
 

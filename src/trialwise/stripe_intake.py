@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from trialwise.clock import day_start, utc_now
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.errors import InputError, SourceBusy, StoreLocked
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing

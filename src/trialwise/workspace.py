@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from trialwise.clock import utc_now
+from trialwise.clock import Clock, clock_for, utc_now
 from trialwise.config import Config, read_config
 from trialwise.errors import ConfigError, StoreError, StoreLocked
 
@@ -78,6 +78,14 @@ class Workspace:
         if not path.is_dir():
             raise ConfigError(f"no folder {path}", "Run 'trialwise init DIR' to make a workspace.")
         return cls(path, read_config(path / CONFIG_NAME))
+
+    def clock(self, as_of: str | None = None, known_at: str | None = None) -> Clock:
+        """The clock of an answer: what was asked for, else the file's fixed clock, else now.
+
+        A fixed as_of without a known_at knows everything, as every as_of does.
+        """
+        fixed = self.config.clock
+        return clock_for(self.config.workspace.timezone, as_of or fixed.as_of, known_at or fixed.known_at)
 
     @property
     def data(self) -> Path:

@@ -16,10 +16,10 @@ from trialwise.clock import EPOCH, Clock
 from trialwise.config import Config
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.parameters import calendar, parameter_row
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.build import build
 from trialwise.transform.graph import upstream
-from trialwise.transform.model import Model, find_files, load_model
+from trialwise.transform.model import Model, load_model
 
 Json = Mapping[str, Any]
 ROLES = {

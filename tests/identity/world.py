@@ -18,11 +18,11 @@ from trialwise.clock import Clock
 from trialwise.config import Config, parse_config
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.parameters import tables
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.build import materialise
 from trialwise.transform.expand import item
 from trialwise.transform.graph import order, upstream
-from trialwise.transform.model import Model, find_files, load_model
+from trialwise.transform.model import Model, load_model
 
 START = dt.datetime(2026, 1, 1)
 TARGETS = (

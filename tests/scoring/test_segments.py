@@ -15,9 +15,9 @@ from trialwise.errors import ConfigError
 from trialwise.scoring.builtin import SEGMENTS
 from trialwise.scoring.definitions import Segment
 from trialwise.scoring.segments import segment_bit, segment_expansion, segment_rows, segments_in_force
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.condition import parse_condition
-from trialwise.transform.model import find_files, load_model
+from trialwise.transform.model import load_model
 
 KEYS = [
     "data_source_connected",

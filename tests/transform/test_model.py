@@ -6,8 +6,8 @@ import pytest
 from tests.transform.project import Project
 
 from trialwise.errors import ModelError
-from trialwise.shipped import packaged_sql
-from trialwise.transform.model import Column, find_files, load_models, parse_model
+from trialwise.shipped import find_files, packaged_sql
+from trialwise.transform.model import Column, load_models, parse_model
 
 SELECT = """SELECT
   CAST(i.id AS BIGINT) AS id, -- the item

@@ -15,11 +15,11 @@ from sqlglot import exp
 from trialwise.composition import models as composed
 from trialwise.config import parse_config
 from trialwise.engines.duckdb import Engine
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.cases import Case, Catalogue, set_up
 from trialwise.transform.expand import Expansion
 from trialwise.transform.keys import restrict
-from trialwise.transform.model import Column, Model, find_files
+from trialwise.transform.model import Column, Model
 
 PROMISING = sorted(
     name

@@ -1,5 +1,7 @@
 """What a query shows of itself; where it cannot be told, nothing is claimed."""
 
+from datetime import datetime
+
 import pytest
 from tests.transform.project import Project
 
@@ -41,7 +43,9 @@ def test_a_plain_comparison_with_the_clock_is_a_crossing(project: Project, query
     [
         "e.at + INTERVAL 1 DAY < c.as_of",
         "coalesce(e.at, c.as_of) < c.as_of",
-        "e.at < c.as_of - INTERVAL 1 DAY",
+        "e.at < c.as_of - INTERVAL 1 MONTH",
+        "e.at < c.as_of + INTERVAL 1 DAY",
+        "e.at < c.as_of - (e.id * INTERVAL 1 DAY)",
         "e.at = c.as_of",
         "e.at < greatest(c.as_of, e.at)",
         "e.at < least(c.as_of, e.at, e.at)",
@@ -51,6 +55,16 @@ def test_a_plain_comparison_with_the_clock_is_a_crossing(project: Project, query
 def test_any_other_use_of_the_clock_tells_nothing(project: Project, condition: str) -> None:
     query = f"SELECT CAST(e.id AS INTEGER) AS id FROM raw.events AS e CROSS JOIN config.clock AS c WHERE {condition}"
     assert trace(project, query).clock_uses("config.clock") == ({"as_of"}, None)
+
+
+def test_a_comparison_with_so_long_before_the_clock_is_a_crossing_too(project: Project) -> None:
+    query = (
+        "SELECT CAST(e.id AS INTEGER) AS id FROM raw.events AS e CROSS JOIN config.clock AS c "
+        "WHERE e.at < c.as_of - INTERVAL 2 DAY"
+    )
+    crossing = Crossing(AT, "as_of", before="INTERVAL '2' DAY")
+    assert trace(project, query).clock_uses("config.clock") == ({"as_of"}, [crossing])
+    assert crossing.of(datetime(2026, 3, 1)) == "(CAST('2026-03-01 00:00:00' AS TIMESTAMP) - INTERVAL '2' DAY)"
 
 
 @pytest.mark.parametrize("least", ["least(e.at, c.as_of)", "least(c.as_of, e.at)"])

@@ -17,10 +17,10 @@ from trialwise.engines.duckdb import Engine, connect
 from trialwise.parameters import LAST_NUMBER, calendar, parameter_row
 from trialwise.scoring.rules import caps_in_force, rule_expansion, rules_in_force
 from trialwise.scoring.segments import segment_expansion, segment_rows, segments_in_force
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.build import materialise
 from trialwise.transform.expand import item
-from trialwise.transform.model import Model, find_files, load_model
+from trialwise.transform.model import Model, load_model
 
 CALENDAR_END = dt.date(2027, 12, 31)
 USAGE = (

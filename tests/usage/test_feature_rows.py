@@ -16,9 +16,9 @@ from tests.usage.chain import FEATURES, USAGE, day_no, run, shipped
 from tests.usage.test_against_oracle import built
 from trialwise.engines.duckdb import Engine
 from trialwise.scoring.builtin import SEGMENTS
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.keys import restrict
-from trialwise.transform.model import Model, find_files, load_model
+from trialwise.transform.model import Model, load_model
 
 CHAIN = ("intermediate.event_days", *USAGE, *FEATURES)
 WITHOUT_KEYS = ("intermediate.usage_calendar", "intermediate.resolved_days")

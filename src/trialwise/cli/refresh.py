@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trialwise.cli.options import As, AsOf, Folder, Format, KnownAt, Output, examples
-from trialwise.cli.reports import say_refreshed, steps_frame
+from trialwise.cli.reports import say_refreshed, say_unchanged, steps_frame
 from trialwise.cli.streams import show
 from trialwise.cli.workspaces import open_workspace
 from trialwise.errors import InputError
@@ -40,13 +40,11 @@ def refresh(
 
     What did not change is left alone, and where little changed only that is worked out anew.
     """
-    from trialwise.owner.asking import plan
-    from trialwise.owner.asking import refresh as run
-    from trialwise.pipeline import workspace_clock
+    from trialwise import standstill
     from trialwise.progress import progress
 
     workspace = open_workspace(folder)
-    workspace_clock(workspace, as_of, known_at)
+    workspace.clock(as_of, known_at)
     if into is not None and not into.resolve().parent.is_dir():
         raise InputError(f"no folder {into.resolve().parent}", "Make it, or name another file with --into.")
     if into is None and (as_of or known_at):
@@ -54,6 +52,12 @@ def refresh(
             "a past moment is not published over the present one",
             "Add --into FILE, or ask for it where you read: trialwise metrics NAME --as-of DATE.",
         )
+    if not (into or full or explain) and (found := standstill.confirm(workspace)) is not None:
+        say_unchanged(found, workspace.clock())
+        return
+    from trialwise.owner.asking import plan  # after the look that needs neither models nor store
+    from trialwise.owner.asking import refresh as run
+
     if explain:
         if into is not None or as_of or known_at:
             raise InputError("--explain is of the next refresh, not of a past moment", "Leave the other options out.")

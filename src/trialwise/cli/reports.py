@@ -54,6 +54,14 @@ def say_refreshed(done: Any) -> None:
     say(f"as of {done.clock.as_of:%Y-%m-%d %H:%M}Z, published as {done.generation.name}")
 
 
+def say_unchanged(found: Any, clock: Any) -> None:
+    """Of a refresh that had nothing to do: what the one before said, and that it is true of this moment too."""
+    say(f"{found.models} models: {found.models} unchanged; nothing is new since the last refresh")
+    for warning in found.warnings:
+        say(f"  warning: {warning.model}: {warning.check}: {warning.bad_rows:,} rows")
+    say(f"as of {clock.as_of:%Y-%m-%d %H:%M}Z, published as {found.generation:06d}.duckdb")
+
+
 def steps_frame(steps: Any) -> Any:
     """What a refresh does to each model, as a frame: columns as in `transform.incremental.Step`."""
     import polars as pl

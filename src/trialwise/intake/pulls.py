@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trialwise.clock import utc_now
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.connections import HttpSection
 from trialwise.errors import ConfigError, SourceError, TrialwiseError, nearest
 from trialwise.intake.source import Progress, alone, cursor_name, http_names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from trialwise import composition
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.errors import StoreError, TrialwiseError
 from trialwise.intake import Fetched
 from trialwise.landing.folder import Landing
@@ -96,11 +95,8 @@ def outcome_of(workspace: Workspace, result: Any) -> Outcome:
 
 
 def _fingerprints(workspace: Workspace) -> dict[str, str]:
-    """What results are made from besides data: the configuration and all models, each as one digest."""
     models = composition.promised_models(workspace.config, workspace.models)
-    definitions = sorted((name, model.fingerprint) for name, model in models.items())
-    told = {"config": workspace.config.model_dump_json(), "models": repr(definitions)}
-    return {name: hashlib.sha256(text.encode()).hexdigest()[:16] for name, text in told.items()}
+    return composition.fingerprints(workspace.config, models)
 
 
 def _is_idle(result: Any, loaded: Any) -> bool:

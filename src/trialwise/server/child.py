@@ -25,7 +25,7 @@ import uvicorn
 from trialwise import logs
 from trialwise.clock import utc_now
 from trialwise.config import Config
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.keys import Keys
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from trialwise import logs
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.jobs import jobs_of
 from trialwise.keys import Keys
 from trialwise.owner.service import Owner

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from trialwise import logs
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.errors import TrialwiseError
 from trialwise.jobs import jobs_of
 from trialwise.owner.service import Owner

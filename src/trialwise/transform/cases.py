@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlglot import exp
 
 from trialwise.errors import ModelError, nearest
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.expand import Expansion, item
-from trialwise.transform.model import Column, Model, find_files, load_model, validated
+from trialwise.transform.model import Column, Model, load_model, validated
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
@@ -22,10 +21,8 @@ from trialwise.transform.build import materialise, run
 from trialwise.transform.changes import NONE, WHOLE, Change, difference, images, relation
 from trialwise.transform.keys import keyed_inputs, restrict
 from trialwise.transform.model import Model
-from trialwise.transform.trace import Trace
+from trialwise.transform.trace import trace_of
 
-_TRACES: WeakKeyDictionary[Model, Trace] = WeakKeyDictionary()
-"""Queries taken apart: of a model that is kept from run to run, once."""
 Progress = Callable[[str, int, int], None]
 Action = Literal["unchanged", "restricted", "added", "rebuilt"]
 CLOCK = "config.clock"
@@ -122,17 +119,12 @@ class Incremental:
         values = zip(model.column_names, before[0], now[0], strict=True)
         return frozenset(name for name, old, new in values if old != new)
 
-    def _trace(self, model: Model) -> Trace:
-        if model not in _TRACES:
-            _TRACES[model] = Trace(model, self.models)
-        return _TRACES[model]
-
     def _touches(self, model: Model, table: str) -> bool:
         """Whether what happened to a table it reads can show in a model; the clock is looked at by itself."""
         if table == CLOCK or self.changes[table].is_none:
             return False
         if table in ONE_ROW:
-            return bool(self._trace(model).columns_read(table) & self.columns[table])
+            return bool(trace_of(model, self.models).columns_read(table) & self.columns[table])
         return True
 
     def _moved(self, model: Model) -> list[tuple[str, str]] | None:
@@ -142,7 +134,7 @@ class Incremental:
         """
         if CLOCK not in model.reads:
             return None
-        read, crossings = self._trace(model).clock_uses(CLOCK)
+        read, crossings = trace_of(model, self.models).clock_uses(CLOCK)
         if not read & self.columns[CLOCK]:
             return None
         before, now = self.clocks
@@ -153,7 +145,7 @@ class Incremental:
             if crossing.clock not in self.columns[CLOCK]:
                 continue
             between = sorted((before[crossing.clock], now[crossing.clock]))
-            low, high = (exp.convert(value).sql("duckdb") for value in between)
+            low, high = (crossing.of(value) for value in between)
             column = f'"{crossing.origin.column}"'
             condition = f"{column} >= {low}"
             condition += f" OR {column} IS NULL" if crossing.is_limit else f" AND {column} <= {high}"
@@ -176,7 +168,7 @@ class Incremental:
                     return None
                 parts += [f"SELECT {keys} FROM {image}" for image in change.images]
                 continue
-            lookups = self._trace(model).lookup(table, inputs)
+            lookups = trace_of(model, self.models).lookup(table, inputs)
             if lookups is None or any(lookup.column not in change.columns for lookup in lookups):
                 return None
             for lookup in lookups:
@@ -186,7 +178,7 @@ class Incremental:
             if table in inputs:
                 parts.append(f"SELECT {keys} FROM {table} WHERE {condition}")
                 continue
-            lookups = self._trace(model).lookup(table, inputs)
+            lookups = trace_of(model, self.models).lookup(table, inputs)
             if lookups is None:
                 return None
             for lookup in lookups:
@@ -233,7 +225,7 @@ class Incremental:
         change = self.changes[table]
         if change.is_whole or change.gone is None or change.came is None or not (model.header.key or model.is_view):
             return None
-        if not self._trace(model).is_linear_in(table):
+        if not trace_of(model, self.models).is_linear_in(table):
             return None
         found = images(
             self.engine,

@@ -17,15 +17,13 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
 
 from trialwise.errors import ModelError, nearest
-from trialwise.shipped import packaged_sql
+from trialwise.shipped import find_files, packaged_sql
 from trialwise.transform.expand import Expansion, expand, lists_used
 
 EXTERNAL_SCHEMAS = ("raw", "config")
 """Tables others fill: `CREATE TABLE` files, for their columns and documentation."""
 QUERY_SCHEMAS = ("metrics", "calibration")
 """Queries run by name, with parameters or on a schedule of their own; never part of a build."""
-STATEMENT_FOLDERS = ("load",)
-"""Statements of the loader: they write raw tables and are no models."""
 _PUBLISHED_SCHEMAS = ("marts", "lists")
 _HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
 _TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR", "TIMESTAMPNTZ": "TIMESTAMP", "REAL": "FLOAT", "INT128": "HUGEINT"}
@@ -141,17 +139,6 @@ def load_models(roots: Iterable[Path] | None = None, expansion: Expansion | None
     """
     found = find_files([packaged_sql()] if roots is None else roots)
     return {name: load_model(path, name, expansion) for name, path in sorted(found.items())}
-
-
-def find_files(roots: Iterable[Path]) -> dict[str, Path]:
-    """The model files below the roots by `schema.table`; a later root overrides an earlier one."""
-    found: dict[str, Path] = {}
-    for root in roots:
-        for path in sorted(root.glob("*/*.sql")):
-            if path.parent.name in STATEMENT_FOLDERS:
-                continue
-            found[f"{path.parent.name}.{path.stem}"] = path
-    return found
 
 
 def load_model(path: Path, name: str | None = None, expansion: Expansion | None = None) -> Model:

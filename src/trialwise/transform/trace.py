@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
+from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
@@ -14,6 +16,8 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from trialwise.transform.model import Model
 
 _COMPARISONS = (exp.LT, exp.LTE, exp.GT, exp.GTE)
+_FIXED = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK")
+"""Units of intervals that are as long whatever they are taken from, of instants without a zone."""
 _GATHERING = (
     exp.AggFunc, exp.Window, exp.Distinct, exp.Limit, exp.Offset, exp.Qualify, exp.Except, exp.Intersect, exp.Group,
     exp.Anonymous, exp.AnonymousAggFunc,
@@ -33,12 +37,19 @@ class Origin:
 class Crossing:
     """A comparison of a table's column with a column of the clock: only for rows between two clocks do these differ.
 
-    is_limit: the least of the two is taken instead, which differs for all rows from the earlier clock on.
+    is_limit: the least of the two is taken instead, which differs for all rows from the earlier clock on. before: what
+    is taken from the clock first, as SQL of an interval of a fixed length.
     """
 
     origin: Origin
     clock: str
     is_limit: bool = False
+    before: str | None = None
+
+    def of(self, value: datetime | date | int) -> str:
+        """What the column is compared with when the clock shows a value, as SQL."""
+        told = exp.convert(value).sql("duckdb")
+        return told if self.before is None else f"({told} - {self.before})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,13 @@ class Lookup:
         return f'SELECT {columns} FROM {self.origin.table} WHERE "{self.origin.column}" IN ({values})'
 
 
+def trace_of(model: Model, models: Mapping[str, Model]) -> Trace:
+    """The trace of a model; of one that is kept from run to run it is made once."""
+    if model not in _TRACES:
+        _TRACES[model] = Trace(model, models)
+    return _TRACES[model]
+
+
 class Trace:
     """The scopes of a model's query, taken apart once."""
 
@@ -79,12 +97,14 @@ class Trace:
         crossings: list[Crossing] | None = []
         for scope, column in self._columns_of(clock):
             columns.add(column.name)
-            other = _compared_with(column)
+            before = _taken_from(column)
+            value = column if before is None or column.parent is None else column.parent
+            other = _compared_with(value)
             origin = None if other is None else self.origin(scope, other)
             if origin is None:
                 crossings = None
             elif crossings is not None:
-                found = Crossing(origin, column.name, isinstance(column.parent, exp.Least))
+                found = Crossing(origin, column.name, isinstance(value.parent, exp.Least), before)
                 crossings += [found] if found not in crossings else []
         return columns, crossings
 
@@ -244,12 +264,23 @@ def _has_star(scope: Scope, table: str) -> bool:
     )
 
 
-def _compared_with(column: exp.Column) -> exp.Column | None:
+def _taken_from(column: exp.Column) -> str | None:
+    """The interval of a fixed length that is taken from a column where it stands, as SQL."""
     parent = column.parent
+    taken = parent.expression if isinstance(parent, exp.Sub) and parent.this is column else None
+    unit = taken.args.get("unit") if isinstance(taken, exp.Interval) and isinstance(taken.this, exp.Literal) else None
+    return taken.sql("duckdb") if taken is not None and unit is not None and unit.name in _FIXED else None
+
+
+def _compared_with(value: exp.Expr) -> exp.Column | None:
+    parent = value.parent
     if isinstance(parent, exp.Least) and len(parent.expressions) == 1:
-        other = parent.expressions[0] if parent.this is column else parent.this
+        other = parent.expressions[0] if parent.this is value else parent.this
         return other if isinstance(other, exp.Column) else None
     if not isinstance(parent, _COMPARISONS):
         return None
-    other = parent.expression if parent.this is column else parent.this
+    other = parent.expression if parent.this is value else parent.this
     return other if isinstance(other, exp.Column) else None
+
+
+_TRACES: WeakKeyDictionary[Model, Trace] = WeakKeyDictionary()

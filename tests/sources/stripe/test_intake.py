@@ -18,7 +18,7 @@ from tests.sources.stripe.double import Double, Fault
 
 from trialwise import arrivals, pipeline, stripe_intake
 from trialwise.clock import utc_now
-from trialwise.config.environment import Secrets
+from trialwise.config.secrets import Secrets
 from trialwise.errors import ConfigError, InputError, SourceError
 from trialwise.jobs import jobs_of
 from trialwise.landing.cursors import Cursors

@@ -1,0 +1,166 @@
+"""Nothing new is told from files alone; whatever changed in one of them, a refresh looks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.command import run
+from tests.keeping import NOW, land, receive, workspace
+from tests.landing.kit import event
+from trialwise import pipeline, standstill
+from trialwise.clock import Clock, utc_now
+from trialwise.engines.duckdb import connect
+from trialwise.landing.cursors import Cursors
+from trialwise.runs import Ledger
+from trialwise.standstill import Standstill, Warned
+from trialwise.workspace import Workspace
+
+LATER = NOW + timedelta(hours=3)
+MAP = '[identity]\ncustomer_map = "map.csv"\n'
+
+
+def _noted(held: Workspace) -> Workspace:
+    """A workspace as a refresh leaves it, as far as is looked at."""
+    (held.folder / "map.csv").write_text("customer_id,account_id\n", encoding="utf-8")
+    (held.models / "marts").mkdir(parents=True)
+    (held.models / "marts" / "own.sql").write_text("-- mine\n", encoding="utf-8")
+    held.published.mkdir(parents=True)
+    (held.published / "CURRENT").write_text("000001.duckdb\n", encoding="ascii")
+    for path in (held.published / "000001.duckdb", held.store, held.calibration):
+        path.write_bytes(b"as it was left")
+    land(held, event(id="landed"))
+    Cursors(held.landing).put("stripe", {"account": "acct_1", "polled": 1})
+    found = Standstill(
+        standstill.defined_by(held), standstill.landed_in(held), standstill.left_by(held),
+        NOW, NOW, LATER, LATER, 1, 120, None, {}, (Warned("marts.own", "looks odd", 7),),
+    )  # fmt: skip
+    standstill.note(held, found)
+    return held
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Workspace:
+    """A workspace after a refresh."""
+    return _noted(workspace(tmp_path / "held", MAP))
+
+
+def _clock(hours: float = 0.0, known_hours: float | None = None) -> Clock:
+    known = hours if known_hours is None else known_hours
+    return Clock(NOW + timedelta(hours=hours), NOW + timedelta(hours=known), "UTC")
+
+
+def _rewritten(path: Path) -> None:
+    """Other bytes of the same number."""
+    held = path.read_bytes()
+    path.write_bytes(bytes(reversed(held)))
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000))
+
+
+CHANGES: dict[str, Callable[[Workspace], object]] = {
+    "a file landed": lambda held: land(held, event(id="new")),
+    "calls wait": lambda held: receive(held, event(id="new")),
+    "a segment was written anew": lambda held: _rewritten(held.landing / "000001.ndjson"),
+    "somebody was forgotten": lambda held: (held.landing / "forgotten.json").write_text("{}"),
+    "the account of Stripe is another": lambda held: Cursors(held.landing).put("stripe", {"account": "acct_2"}),
+    "a model was edited": lambda held: (held.models / "marts" / "own.sql").write_text("-- ours\n"),
+    "a model was added": lambda held: (held.models / "marts" / "other.sql").write_text("-- mine\n"),
+    "the map was edited": lambda held: (held.folder / "map.csv").write_text("customer_id,account_id\na,b\n"),
+    "the store was written": lambda held: _rewritten(held.store),
+    "the store has a log": lambda held: held.store.with_name("store.duckdb.wal").write_bytes(b"rows"),
+    "the store went": lambda held: held.store.unlink(),
+    "the calibration went": lambda held: held.calibration.unlink(),
+    "the results were written": lambda held: _rewritten(held.published / "000001.duckdb"),
+    "the results went": lambda held: (held.published / "000001.duckdb").unlink(),
+    "others are current": lambda held: (held.published / "CURRENT").write_text("000002.duckdb\n"),
+    "what was noted is damaged": lambda held: (held.data / standstill.NAME).write_bytes(b"{"),
+    "what was noted is foreign": lambda held: (held.data / standstill.NAME).write_bytes(b'{"models": 1}'),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_whatever_changed_is_seen(held: Workspace, change: Callable[[Workspace], object]) -> None:
+    assert standstill.find(held, _clock()) is not None
+    change(held)
+    assert standstill.find(held, _clock()) is None
+
+
+def test_an_edit_of_the_configuration_is_seen(held: Workspace) -> None:
+    (held.folder / "trialwise.toml").write_text(f"{MAP}[usage]\nbenchmark_events_per_day = 7\n", encoding="utf-8")
+    assert standstill.find(Workspace.open(held.folder), _clock()) is None
+
+
+def test_a_poll_that_brought_nothing_is_nothing_new(held: Workspace) -> None:
+    Cursors(held.landing).put("stripe", {"account": "acct_1", "polled": 2})
+    assert standstill.find(held, _clock()) is not None
+
+
+@pytest.mark.parametrize(
+    ("clock", "holds"),
+    [
+        (_clock(), True),
+        (_clock(2.9), True),
+        (_clock(3), False),  # the instant that matters
+        (_clock(-1), False),  # a clock that was set back
+        (_clock(0, 2.9), True),  # a fixed as_of, whatever is known by now
+        (_clock(0, 3), False),
+    ],
+)
+def test_a_clock_holds_up_to_the_instant_that_matters(held: Workspace, clock: Clock, holds: bool) -> None:
+    assert (standstill.find(held, clock) is not None) == holds
+
+
+def test_a_fixed_clock_holds_for_itself() -> None:
+    fixed = Standstill("", "", "", NOW, NOW, NOW, NOW, 1, 120, None, {})
+    assert fixed.holds(_clock())
+    assert not fixed.holds(_clock(0.1))
+
+
+def test_a_disk_that_refuses_costs_no_results(held: Workspace) -> None:
+    (held.data / standstill.NAME).unlink()
+    (held.data / standstill.NAME).mkdir()
+    standstill.note(held, Standstill("", "", "", NOW, NOW, NOW, NOW, 1, 120, None, {}))
+    assert standstill.find(held, _clock()) is None
+
+
+def test_the_command_tells_what_the_refresh_before_did(held: Workspace) -> None:
+    found = standstill.find(held, _clock())
+    assert found is not None
+    now = utc_now()
+    standstill.note(held, replace(found, as_of=now, known_at=now, as_of_until=LATER.replace(year=2199),
+                                  known_until=LATER.replace(year=2199)))  # fmt: skip
+    said = run("refresh", "--dir", held.folder).err
+    assert "120 models: 120 unchanged; nothing is new" in said
+    assert "warning: marts.own: looks odd: 7 rows" in said
+    assert "published as 000001.duckdb" in said
+    (noted,) = Ledger(held.data).runs()
+    assert (noted.job, noted.asked_by, noted.status, noted.generation) == ("refresh", "command", "ok", 1)
+
+
+def test_who_does_not_own_the_store_is_told_nothing(held: Workspace) -> None:
+    with held.lock():
+        assert standstill.confirm(held) is None
+
+
+def test_a_refresh_notes_where_it_left_off(tmp_path: Path) -> None:
+    held = workspace(tmp_path / "refreshed")
+    land(held, event(id="first"))
+    pipeline.refresh(held)
+    assert standstill.confirm(held) is not None
+    into = tmp_path / "then.duckdb"
+    pipeline.refresh(held, as_of="2026-02-01", into=into)  # of another moment: nothing here was changed by it
+    land(held, event(id="second"))
+    assert standstill.confirm(held) is None
+    pipeline.load_landed(held)
+    assert standstill.confirm(held) is None
+    pipeline.refresh(held)
+    assert standstill.confirm(held) is not None
+    engine = connect(held.store)
+    engine.execute("INSERT INTO raw.dim_event SELECT 9999, 'never'")
+    engine.close()
+    assert standstill.confirm(held) is None
