@@ -72,7 +72,7 @@ def test_a_model_without_promises_has_no_checks(project: Project) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("not_null: [sise]\n", "marts.x: its not_null or accepted columns cannot be checked: Binder Error"),
+        ("not_null: [sise]\n", "marts.x: what its header promises cannot be checked: Binder Error"),
         ("checks: [{name: c, sql: SELECT nope FROM marts.x}]\n", "marts.x: check 'c' cannot run: Binder Error"),
     ],
 )

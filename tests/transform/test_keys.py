@@ -1,12 +1,13 @@
 """The families of TRIAL_DAYS: models whose rows stay within their keys, and models that only look so."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import ModelError
-from trialwise.transform.keys import check_incremental, keyed_inputs, restrict
+from trialwise.transform.keys import check_incremental, keyed_inputs, restrict, restricted_sql
 from trialwise.transform.model import Model, parse_model
 
 EXTERNAL = {
@@ -400,3 +401,14 @@ def test_restricting_equals_filtering_the_full_result(engine: Engine) -> None:
     full = f"SELECT * FROM ({model.sql}) AS f WHERE f.account_key IN (1, 6)"
     assert len(engine.rows(full)) == 2
     assert sorted(engine.rows(restricted), key=str) == sorted(engine.rows(full), key=str)
+
+
+@pytest.mark.parametrize("days", [None, [date(2026, 3, 1)], [date(2026, 3, 2), date(2026, 3, 4)]])
+def test_the_text_that_is_kept_has_the_days_it_is_asked_for(days: list[date] | None) -> None:
+    model, keys = made(f"SELECT {KEY} FROM raw.events AS e"), "temp.keys"
+    models = around(model)
+    restricted_sql(model, models, keys, [date(2026, 1, 1), date(2026, 1, 2)])
+    restricted_sql(model, models, "temp.others", days)
+    assert restricted_sql(model, models, keys, days) == restrict(model, models, keys, days).sql(
+        "duckdb", comments=False
+    )

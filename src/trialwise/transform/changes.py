@@ -49,9 +49,27 @@ def images(engine: Engine, name: str, gone: str, came: str, columns: Iterable[st
     return Change(left, right, None, frozenset(columns), rows) if rows else NONE
 
 
-def difference(engine: Engine, name: str, old: str, new: str, columns: Sequence[str]) -> Change:
-    """The rows of `old` that `new` lacks, and those it has instead, counting copies."""
+def difference(
+    engine: Engine, name: str, old: str, new: str, columns: Sequence[str], *, is_unique: bool = False
+) -> Change:
+    """The rows of `old` that `new` lacks, and those it has instead, counting copies.
+
+    is_unique: no row of `old` is there twice. Then a join will do, at a fourth of the cost: copies in `new` show in the
+    number of rows.
+    """
+    if is_unique:
+        left, right = relation("gone", name), relation("came", name)
+        gone, came = keep(engine, left, _without(old, new, columns)), keep(engine, right, _without(new, old, columns))
+        before, now = engine.rows(f"SELECT (SELECT count(*) FROM {old}), (SELECT count(*) FROM {new})")[0]
+        if now == before - gone + came:
+            return Change(left, right, None, frozenset(columns), gone + came) if gone + came else NONE
     return images(engine, name, f"FROM {old} EXCEPT ALL FROM {new}", f"FROM {new} EXCEPT ALL FROM {old}", columns)
+
+
+def _without(some: str, others: str, columns: Sequence[str]) -> str:
+    """The rows of one table that another one lacks, once or more."""
+    same = " AND ".join(f's."{name}" IS NOT DISTINCT FROM o."{name}"' for name in columns)
+    return f"SELECT s.* FROM {some} AS s ANTI JOIN {others} AS o ON {same}"
 
 
 def relation(role: str, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -80,7 +80,7 @@ def run_checks(engine: Engine, models: Iterable[Model]) -> list[CheckResult]:
     results = []
     for model in models:
         started = time.perf_counter()
-        clean = _passing_row_checks(engine, model)
+        clean = passing(engine, model, of_rows(model), model.name)
         share = (time.perf_counter() - started) / max(len(clean), 1)
         for query in checks_of(model):
             if query.check in clean:
@@ -121,8 +121,19 @@ def raise_failed(results: Sequence[CheckResult]) -> None:
     raise CheckFailed("\n".join(lines), "The results published before stay as they were.", names)
 
 
-def _passing_row_checks(engine: Engine, model: Model) -> set[str]:
-    """The not-null and accepted checks that hold, counted in one pass over the table."""
+def passing(engine: Engine, model: Model, counts: Mapping[str, str], table: str) -> set[str]:
+    """The checks that hold, of `counts`: by name an expression over `table` that counts bad rows; in one query."""
+    if not counts:
+        return set()
+    try:
+        found = engine.rows(f"SELECT count(*), {', '.join(counts.values())} FROM {table}")[0][1:]
+    except EngineError as error:
+        raise ModelError(f"{model.name}: what its header promises cannot be checked: {cause_of(error)}") from error
+    return {name for name, bad in zip(counts, found, strict=True) if not bad}
+
+
+def of_rows(model: Model) -> dict[str, str]:
+    """The not-null and accepted checks, as counts of bad rows."""
     header = model.header
     conditions = {
         f"{column} is not null": f'count(*) - count("{column}")'
@@ -131,15 +142,7 @@ def _passing_row_checks(engine: Engine, model: Model) -> set[str]:
     for column, values in header.accepted.items():
         accepted = ", ".join(exp.convert(value).sql(dialect="duckdb") for value in values)
         conditions[f"{column} is an accepted value"] = f'count(*) FILTER (WHERE "{column}" NOT IN ({accepted}))'
-    if not conditions:
-        return set()
-    try:
-        counts = engine.rows(f"SELECT {', '.join(conditions.values())} FROM {model.name}")[0]
-    except EngineError as error:
-        raise ModelError(
-            f"{model.name}: its not_null or accepted columns cannot be checked: {cause_of(error)}"
-        ) from error
-    return {name for name, bad in zip(conditions, counts, strict=True) if not bad}
+    return conditions
 
 
 def _quoted(names: Iterable[str]) -> list[str]:

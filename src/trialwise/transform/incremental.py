@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
@@ -19,10 +20,11 @@ from trialwise.engines.duckdb import Engine
 from trialwise.errors import ModelError
 from trialwise.transform.build import materialise, run
 from trialwise.transform.changes import NONE, WHOLE, Change, difference, images, relation
-from trialwise.transform.keys import keyed_inputs, restrict
+from trialwise.transform.keys import keyed_inputs, restricted_sql
 from trialwise.transform.model import Model
 from trialwise.transform.trace import trace_of
 
+_READING: WeakKeyDictionary[Model, dict[tuple[str, str], str]] = WeakKeyDictionary()
 Progress = Callable[[str, int, int], None]
 Action = Literal["unchanged", "restricted", "added", "rebuilt"]
 CLOCK = "config.clock"
@@ -60,6 +62,7 @@ class Incremental:
 
     changes: what happened to the external tables, by name; that of models is added as they are brought up to date.
     columns: of tables of one row, the columns that changed. clocks: the clock's row before and now, by column.
+    crossed: whether a table has rows that meet a condition, of what was asked before: models share such questions.
     built: the fingerprints the tables were built by. kinds: the relations there are, as `create_schemas` returns.
     """
 
@@ -70,6 +73,7 @@ class Incremental:
     changes: dict[str, Change]
     columns: dict[str, frozenset[str]]
     clocks: tuple[Mapping[str, Any], Mapping[str, Any]]
+    crossed: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def run(self, ordered: Sequence[Model], progress: Progress | None = None) -> tuple[Step, ...]:
         """Bring models up to date, each after those it reads. Raises as `bring` does."""
@@ -149,8 +153,11 @@ class Incremental:
             column = f'"{crossing.origin.column}"'
             condition = f"{column} >= {low}"
             condition += f" OR {column} IS NULL" if crossing.is_limit else f" AND {column} <= {high}"
-            if self.engine.rows(f"SELECT 1 FROM {crossing.origin.table} WHERE {condition} LIMIT 1"):
-                found.append((crossing.origin.table, condition))
+            asked = (crossing.origin.table, condition)
+            if asked not in self.crossed:
+                self.crossed[asked] = bool(self.engine.rows(f"SELECT 1 FROM {asked[0]} WHERE {condition} LIMIT 1"))
+            if self.crossed[asked]:
+                found.append(asked)
         return found or None
 
     def _keys(self, model: Model, touched: Sequence[str], moved: Sequence[tuple[str, str]]) -> str | None:
@@ -206,9 +213,10 @@ class Incremental:
         total = self.engine.rows(f"SELECT count(*) FROM {model.name}")[0][0]
         if self._run(model, f"CREATE OR REPLACE TEMP TABLE {old} AS {here}") > MOST * total:
             return self._whole(model, f"{why}: {count:,} keys, most of its rows")
-        query = restrict(model, self.models, changed, days)
-        self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {query.sql(dialect='duckdb', comments=False)}")
-        change = difference(self.engine, model.name, old, new, model.column_names)
+        query = restricted_sql(model, self.models, changed, days)
+        self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {query}")
+        unique = bool(model.header.key)
+        change = difference(self.engine, model.name, old, new, model.column_names, is_unique=unique)
         self._apply(model, change)
         self.changes[model.name] = change
         return Step(model.name, "restricted", why, count, change.rows)
@@ -246,7 +254,8 @@ class Incremental:
             return Step(model.name, "rebuilt", why)
         new = relation("new", model.name)
         count = self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {model.sql}")
-        change = difference(self.engine, model.name, model.name, new, model.column_names)
+        unique = bool(model.header.key)
+        change = difference(self.engine, model.name, model.name, new, model.column_names, is_unique=unique)
         if change.rows > max(count, FEW):
             self._run(model, f"CREATE OR REPLACE TABLE {model.name} AS FROM {new}")
             self.changes[model.name] = WHOLE
@@ -283,7 +292,14 @@ class Incremental:
 
 
 def _reading(model: Model, table: str, image: str) -> str:
-    """The model's text with some rows of a table in the table's place."""
+    """The model's text with some rows of a table in the table's place; of a model that is kept it is made once."""
+    texts = _READING.setdefault(model, {})
+    if (table, image) not in texts:
+        texts[table, image] = _read_instead(model, table, image)
+    return texts[table, image]
+
+
+def _read_instead(model: Model, table: str, image: str) -> str:
     if model.query is None:
         raise ModelError(f"{model.name} has no query")
     query = model.query.copy()

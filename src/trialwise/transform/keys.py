@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
@@ -32,6 +33,9 @@ _REFUSED: tuple[tuple[type[exp.Expr], str], ...] = (
     (exp.Cube, "CUBE"),
     (exp.GroupingSets, "GROUPING SETS"),
 )
+_A_DAY = date.min
+"""Stands in a text for the days that are put into it; no model names it."""
+_RESTRICTED: WeakKeyDictionary[Model, dict[tuple[str, bool], str]] = WeakKeyDictionary()
 _SELECT_ARGUMENTS = frozenset(
     {"with_", "kind", "expressions", "from_", "joins", "where", "group", "having", "order", "distinct", "hint"}
 )
@@ -95,6 +99,20 @@ def restrict(model: Model, models: Mapping[str, Model], changed: str, days: Sequ
             inner = inner.where(exp.column("activity_date", table=source).isin(*(exp.convert(day) for day in days)))
         table.replace(inner.subquery(alias))
     return query
+
+
+def restricted_sql(model: Model, models: Mapping[str, Model], changed: str, days: Sequence[date] | None = None) -> str:
+    """The text of `restrict`; of a model that is kept from run to run it is made once, and the days put into it."""
+    texts = _RESTRICTED.setdefault(model, {})
+    asked = (changed, days is not None)
+    if asked not in texts:
+        query = restrict(model, models, changed, None if days is None else [_A_DAY])
+        texts[asked] = query.sql(dialect="duckdb", comments=False)
+    return texts[asked].replace(_told([_A_DAY]), _told(days or ()))
+
+
+def _told(days: Sequence[date]) -> str:
+    return ", ".join(exp.convert(day).sql(dialect="duckdb") for day in days)
 
 
 class _KeyRule:

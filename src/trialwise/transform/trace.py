@@ -87,12 +87,19 @@ class Trace:
         self._columns = {name: models[name].column_names for name in model.reads}
         self._query = model.query
         self._scopes: list[Scope] = [] if model.query is None else list(traverse_scope(model.query))
+        self._uses: dict[str, tuple[set[str], list[Crossing] | None]] = {}
+        self._linear: dict[str, bool] = {}
 
     def clock_uses(self, clock: str) -> tuple[set[str], list[Crossing] | None]:
         """The columns of the one-row table `clock` the query reads, and the comparisons all of them stand in.
 
         The comparisons are None where a column stands anywhere else: then every move of the clock counts.
         """
+        if clock not in self._uses:
+            self._uses[clock] = self._clock_uses(clock)
+        return self._uses[clock]
+
+    def _clock_uses(self, clock: str) -> tuple[set[str], list[Crossing] | None]:
         columns: set[str] = set()
         crossings: list[Crossing] | None = []
         for scope, column in self._columns_of(clock):
@@ -196,6 +203,11 @@ class Trace:
 
         Then the result of some rows of the table is what they add, or took away.
         """
+        if table not in self._linear:
+            self._linear[table] = self._is_linear_in(table)
+        return self._linear[table]
+
+    def _is_linear_in(self, table: str) -> bool:
         query = self._query
         if query is None or next(query.find_all(*_GATHERING), None) is not None:
             return False
