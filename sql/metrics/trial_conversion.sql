@@ -79,13 +79,16 @@ departures AS ( -- Aalen-Johansen: conversion against every other end; only what
     FROM placed AS a
     WHERE a.is_counted
 ),
+instant_days AS ( -- the days each UTC date touches: an equality for the join, or it would compare every day
+    SELECT CAST(starts_at AS DATE) AS utc_date, day_no, starts_at, ends_at FROM marts.calendar
+    UNION SELECT CAST(ends_at AS DATE), day_no, starts_at, ends_at FROM marts.calendar
+),
 endings AS ( -- by trial day: what happens on one day happens at once, today is the last day seen
     SELECT d.period_start, d.split_value, d.kind,
         CASE WHEN d.kind = 0 THEN s.as_of_no ELSE l.day_no END - o.day_no AS elapsed
-    FROM departures AS d
-    CROSS JOIN settings AS s
-    JOIN marts.calendar AS o ON o.starts_at <= d.origin_at AND o.ends_at > d.origin_at
-    LEFT JOIN marts.calendar AS l ON l.starts_at <= d.left_at AND l.ends_at > d.left_at
+    FROM departures AS d CROSS JOIN settings AS s
+    JOIN instant_days AS o ON o.utc_date = CAST(d.origin_at AS DATE) AND o.starts_at <= d.origin_at AND o.ends_at > d.origin_at
+    LEFT JOIN instant_days AS l ON l.utc_date = CAST(d.left_at AS DATE) AND l.starts_at <= d.left_at AND l.ends_at > d.left_at
 ),
 risks AS (
     SELECT e.period_start, e.split_value, e.elapsed, count(CASE WHEN e.kind = 1 THEN 1 END) AS hits,

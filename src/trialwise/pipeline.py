@@ -99,7 +99,6 @@ def refresh(
                     state.note_published(store, None)
             calibration.keep(workspace, store)
             path = _publish(workspace, store, clock, models, published, built, deltas, since)
-            drop_all(store)
             store.execute("CHECKPOINT")
             if is_live:
                 _fill_in(workspace, store, clock, models, ordered, published, progress)
@@ -149,7 +148,10 @@ def _fill_in(
     Each is recorded by itself: what is interrupted goes on with the next refresh.
     """
     into = workspace.data / "scratch" / f"{os.getpid()}.missed.duckdb"
-    for day in chronicle.missed(workspace, clock)[: chronicle.DAYS_AT_ONCE]:
+    days = chronicle.missed(workspace, clock)[: chronicle.DAYS_AT_ONCE]
+    if days:
+        drop_all(store)  # else they go with the connection, which is cheaper
+    for day in days:
         end = day_start(day + timedelta(days=1), clock.timezone)
         then = Clock(end, end, clock.timezone)
         try:
