@@ -102,17 +102,19 @@ def _metrics(frame: pl.DataFrame, room: int) -> str:
 
 def _restatements(frame: pl.DataFrame, room: int) -> str:
     """One line per change: what was said before and now, and when; below it why, and the first trials behind it."""
-    head = ["metric", "definition", "period", "split", "first", "old", "new", "published", "generation"]
+    head = ["metric", "period", "old", "new", "definition", "split", "first", "published", "generation"]
     lines, notes = [], []
     for row in frame.iter_rows(named=True):
-        unit = row["unit"]
+        first, before, now = (_value(row[name], row["unit"]) or "none" for name in ("first", "old", "new"))
         lines.append(
             [
                 row["metric"],
-                row["definition"],
                 _period(row["period_start"], row["period_end"]),
+                before,
+                now,
+                row["definition"],
                 "" if row["split_key"] is None else row["split_value"] or "(none)",
-                *(_value(row[name], unit) or "none" for name in ("first", "old", "new")),
+                "" if first == before else first,
                 text(row["published_at"]),
                 text(row["generation"]),
             ]
