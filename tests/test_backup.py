@@ -112,6 +112,7 @@ def test_no_backup_holds_another(tmp_path: Path) -> None:
     make(held)
     done = make(held, held.folder / "copies")
     assert paths(done) == [
+        "data/backup-targets.json",
         "data/landing/000001.import",
         "data/landing/000001.ndjson",
         "data/landing/manifest.ndjson",

@@ -34,6 +34,8 @@ def test_backup_makes_lists_verifies_and_removes(held: Workspace, tmp_path: Path
     assert row["folder"] == str(held.backups / row["name"])
     assert f"{row['name']}: 5 files" in run("backup", "verify", "-C", held.folder).err
     assert run("backup", "verify", row["name"], "--from", held.backups).code == 0
+    for path in (held.backups, held.backups / row["name"]):  # where the workspace is lost
+        assert f"{row['name']}: 5 files" in run("backup", "verify", path, "-C", held.folder / "lost").err
 
 
 def test_a_target_of_ones_own_needs_no_workspace_to_be_looked_into(held: Workspace, tmp_path: Path) -> None:

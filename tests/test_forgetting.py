@@ -253,18 +253,32 @@ def test_a_backup_of_before_is_restored_without_them_and_removed_by_the_next(tmp
     backup.make(held, with_store=True)
     apart = backup.make(held, tmp_path / "apart").folder
     done = forgetting.forget(held, "account", ["acme-4711"])
-    assert done.backups == 1
-    back = restore.restore(held.backups, tmp_path / "back")
-    assert back.loaded.forgotten == 9
-    assert holding(back.folder / "data", *SECRETS) == {}
-    assert {"northwind"} <= holding(back.folder / "data", "northwind").keys()
-    # a target that nobody told of it learns it with the next backup
-    assert restore.restore(apart, tmp_path / "untold").loaded.forgotten == 0
+    assert (done.backups, done.untold) == (2, ())
+    for number, source in enumerate((held.backups, apart)):
+        back = restore.restore(source, tmp_path / f"back{number}")
+        assert back.loaded.forgotten == 9
+        assert holding(back.folder / "data", *SECRETS) == {}
+        assert {"northwind"} <= holding(back.folder / "data", "northwind").keys()
     for target in (None, tmp_path / "apart"):
         made = backup.make(held, target)
         assert len(made.removed) == 1
         assert [path.name for path in made.folder.parent.iterdir() if path.is_dir()] == [made.folder.name]
         assert holding(made.folder, *SECRETS) == {}
+
+
+def test_a_folder_of_backups_that_is_out_of_reach_is_named(tmp_path: Path) -> None:
+    held = company(tmp_path / "acme")
+    disk = tmp_path / "disk"
+    backup.make(held, disk)
+    disk.rename(tmp_path / "elsewhere")
+    said = run("forget", "account", "acme-4711", "--yes", "-C", held.folder).err
+    assert f"no backup is found in {disk}" in said
+    assert "backups still hold it" not in said
+    (tmp_path / "elsewhere").rename(disk)
+    assert restore.restore(disk, tmp_path / "untold").loaded.forgotten == 0
+    made = backup.make(held, disk)  # it learns it with the next backup
+    assert len(made.removed) == 1
+    assert holding(disk, *SECRETS) == {}
 
 
 def test_requests_say_nothing_of_whom_they_were_about(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ TARGET/20260301T120000Z/workspace/...   trialwise.toml and what it names, the wo
 TARGET/20260301T120000Z/data/...        the data folder
 TARGET/.20260301T120000Z.partial        one that is being written, or was when its process was killed
 
+DATA/backup-targets.json                folders other than [backup] folder that backups were made into
+
 A folder has a name without a dot once everything in it is on disk, and loses it before anything in it is removed.
 """
 
@@ -18,7 +20,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 NAME = "backup.json"
 VERSION = 1
 PARTIAL, REMOVED = ".partial", ".removed"
+TARGETS = "backup-targets.json"
 _BLOCK = 1 << 20
 Watch = Callable[[int], None]
 """Called with the number of bytes just read."""
@@ -137,6 +140,35 @@ def forgotten_path(target: Path, workspace: str) -> Path:
     return target / f"forgotten-{hashlib.sha256(workspace.encode()).hexdigest()[:16]}.json"
 
 
+def targets(data: Path, own: Path) -> tuple[Path, ...]:
+    """The folders backups of a data folder's workspace were made into: `own`, then others that were named.
+
+    Raises StoreError for a list that cannot be read.
+    """
+    path = data / TARGETS
+    try:
+        named = [Path(name) for name in json.loads(path.read_bytes())] if path.exists() else []
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {error or type(error).__name__}",
+            "It lists the folders backups were made into: write it anew, as a JSON list of their paths.",
+        ) from error
+    return tuple(dict.fromkeys((own.resolve(), *named)))
+
+
+def remember_target(data: Path, own: Path, target: Path) -> None:
+    """Keep a folder that backups are made into. Raises StoreError."""
+    known = targets(data, own)
+    if target in known:
+        return
+    try:
+        durable.replace(data / TARGETS, json.dumps([*map(str, known[1:]), str(target)], indent=1).encode() + b"\n")
+    except OSError as error:
+        raise StoreError(
+            f"{data / TARGETS} cannot be written: {error}", "Make room there, then run 'trialwise backup' again."
+        ) from error
+
+
 def names(target: Path) -> list[str]:
     """The names of the whole backups in a target, the oldest first."""
     if not target.is_dir():
@@ -158,6 +190,18 @@ def archives(target: Path) -> list[Archive]:
         except StoreError:
             continue  # `verify` tells of it; what it holds is nobody's to judge here
     return sorted(found, key=lambda archive: (archive.created_at, archive.name))
+
+
+def everywhere(data: Path, own: Path, workspace: str) -> dict[Path, list[Archive]]:
+    """The backups of one workspace, the oldest first, by the folder they were made into; those within reach.
+
+    data, own: as for `targets`, which says what is raised.
+    """
+    found = {}
+    for target in targets(data, own):
+        with suppress(OSError):
+            found[target] = [one for one in archives(target) if one.workspace == workspace]
+    return found
 
 
 def archives_frame(found: Sequence[Archive]) -> pl.DataFrame:
@@ -185,6 +229,11 @@ def find(target: Path, name: str | None) -> Archive:
     if name is not None and name not in known:
         raise NotFoundError(f"no backup '{name}' in {target}", f"There are {', '.join(known)}.")
     return read(target / (name or known[-1]))
+
+
+def at(folder: Path) -> Archive:
+    """The backup a folder is, or the newest of those it holds. Raises as `find`."""
+    return read(folder) if (folder / NAME).exists() else find(folder, None)
 
 
 def faults(archive: Archive, watch: Callable[[int, int], None]) -> list[str]:

@@ -94,6 +94,7 @@ def make(
 def _into(
     target: Path, workspace: Workspace, keep: int, with_store: bool, full: bool, progress: Progress | None
 ) -> BackedUp:
+    archive.remember_target(workspace.data, workspace.backups, target)
     with _alone(target):
         archive.sweep(target)
         earlier = archive.archives(target)

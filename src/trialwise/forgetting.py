@@ -51,7 +51,8 @@ class Forgotten:
     records in landing of which nothing, and all but their names, is left; segments, compacted: its files that were
     written anew. events, identities, stripe_records: rows of the store. generations, moments, set_aside: files of older
     results and stores. notes: entries of the run ledger, cursors and the notes on Stripe. backups: those that still
-    hold the records; the next backup into their folder removes them. was_done: it had been done before, at `done_at`.
+    hold the records; the next backup into their folder removes them. untold: folders backups were made into that could
+    not be told. was_done: it had been done before, at `done_at`.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class Forgotten:
     set_aside: int = 0
     notes: int = 0
     backups: int = 0
+    untold: tuple[str, ...] = ()
     was_done: bool = False
 
 
@@ -229,7 +231,7 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
     with workspace.lock(), writing(workspace.data):
         generations = publishing.keep_current(workspace.published)
         moments = _remove(workspace.data / "moments")
-    backups = _tell_backups(workspace, landing)
+    backups, _ = _tell_backups(workspace, landing)
     done_at = utc_now()
     more: dict[str, Any] = {
         "generations": generations,
@@ -246,8 +248,8 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
         return kept
 
     suppression.change(landing.folder, with_done)
-    _tell_backups(workspace, landing)
-    return Forgotten("", "", done_at) if found is None else replace(found, done_at=done_at, **more)
+    _, untold = _tell_backups(workspace, landing)
+    return Forgotten("", "", done_at) if found is None else replace(found, done_at=done_at, untold=untold, **more)
 
 
 def _check_known(kind: Kind, ids: Sequence[str], who: Subject, seen: Screened) -> None:
@@ -269,7 +271,8 @@ def _check_sound(workspace: Workspace, then: str) -> None:
 
 def _good_copy(workspace: Workspace, name: str) -> Path | None:
     """A compacted file as the newest backup has it that has it whole."""
-    for older in reversed(_older_backups(workspace)):
+    backups = [one for there in _older_backups(workspace).values() for one in there]
+    for older in sorted(backups, key=lambda one: one.created_at, reverse=True):
         for entry in older.entries:
             path = older.path(entry)
             is_it = entry.path.endswith(f"landing/compacted/{name}") and path.exists()
@@ -310,7 +313,7 @@ def _counted(workspace: Workspace, found: Forgotten, who: Subject, seen: Screene
         generations=len(list(workspace.published.glob("*.duckdb"))),
         moments=len(list((workspace.data / "moments").glob("*.duckdb"))),
         set_aside=len(_set_aside(workspace)),
-        backups=len(_older_backups(workspace)),
+        backups=sum(map(len, _older_backups(workspace).values())),
     )
 
 
@@ -387,16 +390,26 @@ def _without(value: Any, is_listed: Callable[[str], bool]) -> Any:
     return value
 
 
-def _older_backups(workspace: Workspace) -> list[archive.Archive]:
-    return [one for one in archive.archives(workspace.backups) if one.workspace == str(workspace.folder)]
+def _older_backups(workspace: Workspace) -> Mapping[Path, list[archive.Archive]]:
+    return archive.everywhere(workspace.data, workspace.backups, str(workspace.folder))
 
 
-def _tell_backups(workspace: Workspace, landing: Landing) -> int:
-    """Copy the list to where backups lie, for restoring one of before; how many there are."""
+def _tell_backups(workspace: Workspace, landing: Landing) -> tuple[int, tuple[str, ...]]:
+    """Copy the list to wherever backups lie, for restoring one of before: how many there are, and the folders backups
+    were made into that have none now, or cannot be written: another disk may not be there.
+    """
+    own, kept = workspace.backups.resolve(), suppression.read(landing.folder)
     older = _older_backups(workspace)
-    if older:
-        keep_list(workspace.backups, str(workspace.folder), suppression.read(landing.folder))
-    return len(older)
+    untold = [target for target in archive.targets(workspace.data, own) if target != own and not older.get(target)]
+    for target, backups in older.items():
+        try:
+            if backups:
+                keep_list(target, str(workspace.folder), kept)
+        except StoreError:
+            if target == own:
+                raise
+            untold.append(target)
+    return sum(map(len, older.values())), tuple(map(str, untold))
 
 
 def keep_list(target: Path, workspace: str, kept: Suppression) -> None:

@@ -51,7 +51,7 @@ def restore(source: Path, folder: Path, *, with_refresh: bool = False, progress:
     Raises InputError where the folder holds something, StoreError for a backup that is not as it was written or a disk
     that fails: then the folder is as it was.
     """
-    kept = archive.read(source) if (source / archive.NAME).exists() else archive.find(source, None)
+    kept = archive.at(source)
     _check_empty(folder)
     _check_whole(kept, progress)
     with _clean_unless_done(folder):

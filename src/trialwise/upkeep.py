@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from trialwise import intake
 from trialwise.answers import open_results
-from trialwise.archive import archives
+from trialwise.archive import everywhere
 from trialwise.clock import utc_now
 from trialwise.delivery.generation import Generation
 from trialwise.diagnosis import Finding, diagnose, diagnose_without_store
@@ -88,7 +88,8 @@ def _diagnosis(workspace: Workspace) -> list[Finding]:
         if not store.rows(IS_BUILT)[0][0]:
             return None
         fetched = intake.standings(workspace, utc_now())
-        backed_up = [one.created_at for one in archives(workspace.backups) if one.workspace == str(workspace.folder)]
+        there = everywhere(workspace.data, workspace.backups, str(workspace.folder))
+        backed_up = sorted(one.created_at for some in there.values() for one in some)
         return diagnose(workspace.config, store, results, workspace.data, recovered(workspace), fetched, backed_up)
 
     found = owning(workspace, look)

@@ -120,8 +120,9 @@ def test_an_empty_answer_says_so() -> None:
 def _restated(**more: object) -> pl.DataFrame:
     row = {
         "metric": "trial_conversion", "definition": "start_cohort", "period_start": dt.date(2026, 3, 30),
-        "period_end": dt.date(2026, 4, 6), "split_key": None, "split_value": None, "first": 0.5, "old": 0.5, "new": 0.75,
-        "unit": "rate", "why": "late facts", "was_final": True, "trials": ["stripe:sub_1:1: expired -> converted"],
+        "period_end": dt.date(2026, 4, 6), "split_key": None, "split_value": None,
+        "first": 0.5, "old": 0.5, "new": 0.75, "unit": "rate", "why": "late facts",
+        "was_final": True, "trials": ["stripe:sub_1:1: expired -> converted"],
         "published_at": dt.datetime(2026, 5, 2, 8), "generation": 93,
     }  # fmt: skip
     return pl.DataFrame([row | more])
@@ -141,5 +142,6 @@ def test_a_restatement_shows_both_values_on_a_terminal_of_80_columns() -> None:
 
 def test_what_was_said_first_is_shown_where_it_is_not_what_was_said_before() -> None:
     page = table(_restated(first=None, definition="by_deadline", period_end=dt.date(2026, 4, 30)), 140)
-    assert "first" in page.splitlines()[0] and " none " in page
+    assert "first" in page.splitlines()[0]
+    assert " none " in page
     assert "first" not in table(_restated(), 140)

@@ -75,18 +75,25 @@ def backup_list(target: Target = None, form: As = Format.table, output: Output =
 
 @backups.command(
     "verify",
-    epilog=examples("trialwise backup verify", "trialwise backup verify 20260301T020000Z --from /mnt/backups"),
+    epilog=examples(
+        "trialwise backup verify",
+        "trialwise backup verify 20260301T020000Z --from /mnt/backups",
+        "trialwise backup verify /mnt/backups/20260301T020000Z",
+    ),
 )
 def backup_verify(
-    name: Annotated[str | None, typer.Argument(help="As the list says; the newest when left out.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="As the list says, or its folder; the newest when left out.")
+    ] = None,
     target: Target = None,
     folder: Folder = Path(),
 ) -> None:
     """Read every file of a backup again; exit code 1 names those that are not as they were written."""
-    from trialwise.archive import faults, find
+    from trialwise.archive import at, faults, find, is_target
     from trialwise.progress import progress, step
 
-    found = find(_target(target, folder), name)
+    is_folder = target is None and name is not None and is_target(Path(name))
+    found = at(Path(name or "")) if is_folder else find(_target(target, folder), name)
     with progress("verify") as report:
         wrong = faults(found, step(report, found.name))
     for line in wrong[:-1]:
