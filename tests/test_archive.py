@@ -32,7 +32,7 @@ def made(target: Path, name: str = "20260301T120000Z", *, content: bytes = b"rec
     source = target / "source"
     source.write_bytes(content)
     entry = archive.copy(source, folder / "data" / "file", "data/file")
-    found = Archive(folder, at, "/srv/acme", "0.1.0", at, None, 3, (entry,))
+    found = Archive(folder, at, "/srv/acme", "0" * 32, "0.1.0", at, None, 3, (entry,))
     archive.write(found)
     return found
 

@@ -64,10 +64,11 @@ def test_it_takes_what_cannot_be_made_again_and_nothing_else(tmp_path: Path) -> 
         "data/landing/cursors/stripe-known.sqlite",
         "data/landing/manifest.ndjson",
         "data/runs.sqlite",
+        "data/workspace-id",
         "workspace/sql/marts/own.sql",
         "workspace/trialwise.toml",
     ]
-    assert (done.segments, done.files, done.copied_files) == (4, 13, 13)
+    assert (done.segments, done.files, done.copied_files) == (4, 14, 14)
     assert archive.faults(archive.read(done.folder), quiet) == []
     assert (done.folder / "data" / "keys.json").stat().st_mode & 0o777 == 0o600
     assert done.folder.stat().st_mode & 0o777 == 0o700
@@ -100,6 +101,7 @@ def test_files_that_the_configuration_names_and_later_versions_keep_are_in_it(tm
     assert paths(done) == [
         "data/history.ndjson",
         "data/suppressed/people.json",
+        "data/workspace-id",
         "workspace/crm/customers.csv",
         "workspace/trialwise.toml",
     ]
@@ -116,6 +118,7 @@ def test_no_backup_holds_another(tmp_path: Path) -> None:
         "data/landing/000001.import",
         "data/landing/000001.ndjson",
         "data/landing/manifest.ndjson",
+        "data/workspace-id",
         "workspace/trialwise.toml",
     ]
 
@@ -381,3 +384,28 @@ def test_killed_at_any_step_of_a_backup(tmp_path: Path, every: int) -> None:
         assert loaded(folder / "acme") == rows
         shutil.rmtree(folder)
     assert 1 in seen
+
+
+def test_a_workspace_that_was_moved_keeps_its_backups_and_one_made_anew_there_has_none(tmp_path: Path) -> None:
+    held = workspace(tmp_path / "acme", '[backup]\nfolder = "../disk"\n')
+    make(held, keep=3)
+    held.folder.rename(tmp_path / "moved")
+    moved = Workspace.open(tmp_path / "moved")
+    assert len(make(moved, keep=1).removed) == 1
+    anew = workspace(tmp_path / "moved" / "inner", "")
+    anew.folder.rename(tmp_path / "acme")
+    again = workspace(tmp_path / "acme", '[backup]\nfolder = "../disk"\n')
+    assert make(again, keep=1).removed == ()
+    assert len(archive.names(tmp_path / "disk")) == 2
+
+
+def test_a_copy_of_a_workspace_that_backs_up_into_the_same_folder_removes_its_own_alone(tmp_path: Path) -> None:
+    held = workspace(tmp_path / "acme", '[backup]\nfolder = "../disk"\n')
+    first = make(held)
+    shutil.copytree(held.folder, tmp_path / "staging")
+    staging = Workspace.open(tmp_path / "staging")
+    own = make(staging, keep=1)
+    assert own.removed == ()
+    assert make(staging, keep=1).removed == (own.folder.name,)
+    assert first.folder.exists()
+    assert len(archive.names(tmp_path / "disk")) == 2

@@ -24,18 +24,18 @@ def test_backup_makes_lists_verifies_and_removes(held: Workspace, tmp_path: Path
     first = run("backup", "-C", held.folder)
     assert first.out == ""
     assert (
-        f"backed up 1 segments in 5 files, {archive.find(held.backups, None).size:,} bytes: {held.backups}" in first.err
+        f"backed up 1 segments in 6 files, {archive.find(held.backups, None).size:,} bytes: {held.backups}" in first.err
     )
     second = run("backup", "make", "--keep", "1", "-C", held.folder).err
     assert "2 of them shared with an earlier backup" in second
     assert "removed 20" in second
     [row] = run("backup", "list", "-C", held.folder, "-f", "json").rows()
-    assert (row["segments"], row["files"], row["has_store"], row["workspace"]) == (1, 5, False, str(held.folder))
+    assert (row["segments"], row["files"], row["has_store"], row["workspace"]) == (1, 6, False, str(held.folder))
     assert row["folder"] == str(held.backups / row["name"])
-    assert f"{row['name']}: 5 files" in run("backup", "verify", "-C", held.folder).err
+    assert f"{row['name']}: 6 files" in run("backup", "verify", "-C", held.folder).err
     assert run("backup", "verify", row["name"], "--from", held.backups).code == 0
     for path in (held.backups, held.backups / row["name"]):  # where the workspace is lost
-        assert f"{row['name']}: 5 files" in run("backup", "verify", path, "-C", held.folder / "lost").err
+        assert f"{row['name']}: 6 files" in run("backup", "verify", path, "-C", held.folder / "lost").err
 
 
 def test_a_target_of_ones_own_needs_no_workspace_to_be_looked_into(held: Workspace, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -272,13 +273,23 @@ def test_a_folder_of_backups_that_is_out_of_reach_is_named(tmp_path: Path) -> No
     backup.make(held, disk)
     disk.rename(tmp_path / "elsewhere")
     said = run("forget", "account", "acme-4711", "--yes", "-C", held.folder).err
-    assert f"no backup is found in {disk}" in said
+    assert f"{disk}: no backup is found there" in said
     assert "backups still hold it" not in said
     (tmp_path / "elsewhere").rename(disk)
     assert restore.restore(disk, tmp_path / "untold").loaded.forgotten == 0
     made = backup.make(held, disk)  # it learns it with the next backup
     assert len(made.removed) == 1
     assert holding(disk, *SECRETS) == {}
+
+
+def test_a_workspace_made_anew_in_the_folder_of_another_has_a_list_of_its_own(tmp_path: Path) -> None:
+    for one in ("acme-4711", "northwind"):
+        held = company(tmp_path / "acme")
+        backup.make(held, tmp_path / "disk")
+        forgetting.forget(held, "account", [one])
+        backup.make(held, tmp_path / "disk")
+        shutil.rmtree(held.folder)
+    assert len(list((tmp_path / "disk").glob("forgotten-*.json"))) == 2
 
 
 def test_requests_say_nothing_of_whom_they_were_about(tmp_path: Path) -> None:

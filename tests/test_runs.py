@@ -17,6 +17,7 @@ import structlog
 from trialwise import runs
 from trialwise.errors import InputError, NotFoundError, StoreError
 from trialwise.runs import Ledger, Outcome, SlotTaken, is_gone, process_identity, runs_frame
+from trialwise.timetable import calendar, due
 
 NOON = datetime(2026, 3, 1, 12)
 MINUTE = timedelta(minutes=1)
@@ -192,6 +193,18 @@ def test_old_runs_are_forgotten_and_their_numbers_not_given_again(ledger: Ledger
     ledger.drop_old(NOON)
     assert [run.run_id for run in ledger.runs()] == [2]
     assert ledger.begin("load", asked_by="command", now=NOON) == 4
+
+
+def test_the_last_slot_of_a_job_is_known_however_old(ledger: Ledger) -> None:
+    leap_days = calendar("0 3 29 2 *", "UTC")
+    ledger.past("backup", "0 3 29 2 *", datetime(2020, 1, 1))
+    slot = datetime(2024, 2, 29, 3)
+    for one in (slot - timedelta(days=366 * 4), slot):
+        ledger.end(ledger.begin("backup", asked_by="schedule", slot=one, now=one), Outcome())
+    later = slot + timedelta(days=426)
+    ledger.drop_old(later)
+    assert [run.slot for run in ledger.runs(job="backup")] == [slot]
+    assert due(leap_days, ledger.past("backup", "0 3 29 2 *", later), later) is None
 
 
 @pytest.mark.parametrize("damage", ["text", "cut", "page", "empty"])

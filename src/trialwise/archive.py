@@ -5,7 +5,9 @@ TARGET/20260301T120000Z/workspace/...   trialwise.toml and what it names, the wo
 TARGET/20260301T120000Z/data/...        the data folder
 TARGET/.20260301T120000Z.partial        one that is being written, or was when its process was killed
 
+TARGET/forgotten-....json               who was forgotten in a workspace since, for restoring a backup of before
 DATA/backup-targets.json                folders other than [backup] folder that backups were made into
+DATA/workspace-id                       whose backups are its own, wherever it is moved to
 
 A folder has a name without a dot once everything in it is on disk, and loses it before anything in it is removed.
 """
@@ -16,6 +18,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import stat
@@ -25,6 +28,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from trialwise.errors import NotFoundError, StoreError
 from trialwise.landing import durable
@@ -36,7 +40,9 @@ NAME = "backup.json"
 VERSION = 1
 PARTIAL, REMOVED = ".partial", ".removed"
 TARGETS = "backup-targets.json"
+ID = "workspace-id"
 _BLOCK = 1 << 20
+_ID = re.compile("[0-9a-f]{32}")
 Watch = Callable[[int], None]
 """Called with the number of bytes just read."""
 
@@ -56,13 +62,15 @@ class Entry:
 class Archive:
     """A whole backup.
 
-    created_at: UTC instant without zone. workspace: the folder it is of. made_by: the version of trialwise.
+    created_at: UTC instant without zone. workspace: the folder it is of. owner: the id of that workspace, which stays
+    when it is moved, and is another one for a workspace made anew in that folder. made_by: the version of trialwise.
     as_of, known_at: the clock of the results that were published then, None where there were none.
     """
 
     folder: Path
     created_at: datetime
     workspace: str
+    owner: str
     made_by: str
     as_of: datetime | None
     known_at: datetime | None
@@ -105,6 +113,7 @@ def read(folder: Path) -> Archive:
             folder,
             datetime.fromisoformat(told["created_at"]),
             told["workspace"],
+            told.get("owner", ""),
             told["made_by"],
             _moment(told["as_of"]),
             _moment(told["known_at"]),
@@ -126,6 +135,7 @@ def write(archive: Archive) -> None:
         "made_by": archive.made_by,
         "created_at": archive.created_at.isoformat(),
         "workspace": archive.workspace,
+        "owner": archive.owner,
         "as_of": None if archive.as_of is None else archive.as_of.isoformat(),
         "known_at": None if archive.known_at is None else archive.known_at.isoformat(),
         "segments": archive.segments,
@@ -135,9 +145,24 @@ def write(archive: Archive) -> None:
     durable.replace(archive.folder / NAME, text.encode())
 
 
-def forgotten_path(target: Path, workspace: str) -> Path:
+def forgotten_path(target: Path, owner: str) -> Path:
     """Where the list of who was forgotten lies beside the backups of a workspace, for restoring one of before."""
-    return target / f"forgotten-{hashlib.sha256(workspace.encode()).hexdigest()[:16]}.json"
+    return target / f"forgotten-{owner}.json"
+
+
+def owner_of(data: Path) -> str:
+    """The id of the workspace a data folder belongs to, given when it is first asked for. Raises StoreError."""
+    path = data / ID
+    try:
+        if not path.exists():
+            durable.make_folder(data)
+            durable.replace(path, f"{uuid4().hex}\n".encode())
+        found = path.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be kept: {error}", "Make room there, or put it back from a backup.") from error
+    if not _ID.fullmatch(found):
+        raise StoreError(f"{path} holds no id but '{found[:40]}'", "Put it back from a backup: its backups go by it.")
+    return found
 
 
 def targets(data: Path, own: Path) -> tuple[Path, ...]:
@@ -192,15 +217,14 @@ def archives(target: Path) -> list[Archive]:
     return sorted(found, key=lambda archive: (archive.created_at, archive.name))
 
 
-def everywhere(data: Path, own: Path, workspace: str) -> dict[Path, list[Archive]]:
-    """The backups of one workspace, the oldest first, by the folder they were made into; those within reach.
-
-    data, own: as for `targets`, which says what is raised.
+def everywhere(data: Path, own: Path) -> dict[Path, list[Archive]]:
+    """The backups of the workspace of a data folder, the oldest first, by the folder they were made into; those within
+    reach. Raises as `owner_of` and `targets`, of which `own` is.
     """
-    found = {}
+    owner, found = owner_of(data), {}
     for target in targets(data, own):
         with suppress(OSError):
-            found[target] = [one for one in archives(target) if one.workspace == workspace]
+            found[target] = [one for one in archives(target) if one.owner == owner]
     return found
 
 

@@ -97,6 +97,8 @@ def _into(
     archive.remember_target(workspace.data, workspace.backups, target)
     with _alone(target):
         archive.sweep(target)
+        kept = suppression.read(workspace.landing)
+        forgetting.keep_list(target, archive.owner_of(workspace.data), kept)
         earlier = archive.archives(target)
         created_at = utc_now()
         final = _free_path(target, created_at)
@@ -109,9 +111,7 @@ def _into(
             shutil.rmtree(copying.folder, ignore_errors=True)
             raise
         durable.sync_folder(target)
-        old = [one for one in earlier if one.workspace == made.workspace]
-        kept = suppression.read(workspace.landing)
-        forgetting.keep_list(target, made.workspace, kept)
+        old = [one for one in earlier if _may_go(one, made, workspace)]
         stale = [one for one in old if kept.last_done is not None and one.created_at < kept.last_done]
         old = [one for one in old if one not in stale]
         surplus = [*stale, *old[: max(0, len(old) + 1 - keep)]]
@@ -119,6 +119,14 @@ def _into(
             archive.discard(one)
     removed = tuple(one.name for one in surplus)
     return BackedUp(final, made.segments, len(made.entries), made.size, copying.files, copying.bytes, removed)
+
+
+def _may_go(older: Archive, made: Archive, workspace: Workspace) -> bool:
+    """Whether an older backup is the workspace's own to remove: not that of another copy of it that is still there, and
+    backs up into the same folder.
+    """
+    is_alone = older.workspace == made.workspace or not (Path(older.workspace) / CONFIG_NAME).exists()
+    return older.owner == made.owner and (is_alone or older.folder.is_relative_to(workspace.data.resolve()))
 
 
 def _fill(copying: _Copying, workspace: Workspace, target: Path, created_at: datetime, with_store: bool) -> Archive:
@@ -138,8 +146,9 @@ def _fill(copying: _Copying, workspace: Workspace, target: Path, created_at: dat
     copying.large(files)
     entries = tuple(copying.entries)
     made = Archive(
-        copying.folder, created_at, str(workspace.folder), version("trialwise"), as_of, known_at, held.segments, entries
-    )
+        copying.folder, created_at, str(workspace.folder), archive.owner_of(workspace.data), version("trialwise"),
+        as_of, known_at, held.segments, entries,
+    )  # fmt: skip
     archive.sync_folders(copying.folder)
     archive.write(made)
     return made

@@ -52,7 +52,7 @@ class Forgotten:
     written anew. events, identities, stripe_records: rows of the store. generations, moments, set_aside: files of older
     results and stores. notes: entries of the run ledger, cursors and the notes on Stripe. backups: those that still
     hold the records; the next backup into their folder removes them. untold: folders backups were made into that could
-    not be told. was_done: it had been done before, at `done_at`.
+    not be told, with the reason. was_done: it had been done before, at `done_at`.
     """
 
     kind: str
@@ -391,49 +391,58 @@ def _without(value: Any, is_listed: Callable[[str], bool]) -> Any:
 
 
 def _older_backups(workspace: Workspace) -> Mapping[Path, list[archive.Archive]]:
-    return archive.everywhere(workspace.data, workspace.backups, str(workspace.folder))
+    return archive.everywhere(workspace.data, workspace.backups)
 
 
 def _tell_backups(workspace: Workspace, landing: Landing) -> tuple[int, tuple[str, ...]]:
     """Copy the list to wherever backups lie, for restoring one of before: how many there are, and the folders backups
-    were made into that have none now, or cannot be written: another disk may not be there.
+    were made into that could not be told, with the reason.
     """
-    own, kept = workspace.backups.resolve(), suppression.read(landing.folder)
-    older = _older_backups(workspace)
-    untold = [target for target in archive.targets(workspace.data, own) if target != own and not older.get(target)]
-    for target, backups in older.items():
+    own, owner = workspace.backups.resolve(), archive.owner_of(workspace.data)
+    kept, older = suppression.read(landing.folder), _older_backups(workspace)
+    untold = []
+    for target in archive.targets(workspace.data, own):
         try:
-            if backups:
-                keep_list(target, str(workspace.folder), kept)
-        except StoreError:
+            if older.get(target):
+                keep_list(target, owner, kept)
+            elif target != own:
+                untold.append(f"{target}: no backup is found there")
+        except StoreError as error:
             if target == own:
                 raise
-            untold.append(target)
-    return sum(map(len, older.values())), tuple(map(str, untold))
+            untold.append(f"{target}: {error}")
+    return sum(map(len, older.values())), tuple(untold)
 
 
-def keep_list(target: Path, workspace: str, kept: Suppression) -> None:
+def keep_list(target: Path, owner: str, kept: Suppression) -> None:
     """Keep a workspace's list beside its backups. Raises DiskFull, StoreError."""
-    if kept.salt:
-        there = archive.forgotten_path(target, workspace)
-        suppression.write_file(there, suppression.read_file(there).merged(kept))
+    if not kept.salt:
+        return
+    there = archive.forgotten_path(target, owner)
+    known = suppression.read_file(there)
+    if known.salt not in ("", kept.salt):
+        raise StoreError(
+            f"{there} is a list of another workspace: who is on it was forgotten in a copy of this one",
+            "Let each of the two back up into a folder of its own ([backup] folder); that file goes with the other's.",
+        )
+    suppression.write_file(there, known.merged(kept))
 
 
-def take_list(target: Path, workspace: str, created_at: datetime, data: Path) -> None:
+def take_list(target: Path, owner: str, created_at: datetime, data: Path) -> None:
     """Add the list that lies beside backups of a workspace to that of a data folder made of one of them.
 
     created_at: of that backup. What was undone since counts only once `release` is called: what a backup holds of
     them was erased. A store that holds more than landing will, once the list is applied, goes. Raises StoreError.
     """
     landing = Landing(data / "landing")
-    told = suppression.read_file(archive.forgotten_path(target, workspace)).before_undone_since(created_at)
+    told = suppression.read_file(archive.forgotten_path(target, owner)).before_undone_since(created_at)
     merged = suppression.change(landing.folder, lambda own: own.merged(told))
     if merged and not screen.is_screened(landing, merged):
         for name in (f"{STORE}.wal", STORE):
             (data / name).unlink(missing_ok=True)
 
 
-def release(target: Path, workspace: str, data: Path) -> None:
+def release(target: Path, owner: str, data: Path) -> None:
     """Take off the list who was taken off it since a backup was made; its records are screened. Raises StoreError."""
-    told = suppression.read_file(archive.forgotten_path(target, workspace))
+    told = suppression.read_file(archive.forgotten_path(target, owner))
     screen.change(data / "landing", lambda own: own.merged(told))

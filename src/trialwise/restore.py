@@ -60,7 +60,7 @@ def restore(source: Path, folder: Path, *, with_refresh: bool = False, progress:
         workspace = Workspace.open(folder)
         forgetting.clean_notes(workspace)
         loaded = load_landed(workspace, progress=progress)
-        forgetting.release(kept.folder.parent, kept.workspace, workspace.data)
+        forgetting.release(kept.folder.parent, kept.owner, workspace.data)
     except TrialwiseError as error:
         raise StoreError(
             f"everything is restored in {folder}, but its store could not be filled: {error.message}",
@@ -122,7 +122,7 @@ def _lay_out(kept: Archive, folder: Path, progress: Progress | None) -> str | No
             durable.make_folder(place.parent)
             copied = archive.copy(kept.path(entry), place, entry.path, watch=watch)
             _check_same(copied, entry, place)
-    forgetting.take_list(kept.folder.parent, kept.workspace, kept.created_at, data)
+    forgetting.take_list(kept.folder.parent, kept.owner, kept.created_at, data)
     archive.sync_folders(folder)
     durable.replace(folder / CONFIG_NAME, text if is_inside else _with_data(text))
     return None if is_inside else told

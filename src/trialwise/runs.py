@@ -283,8 +283,12 @@ class Ledger:
         return found
 
     def drop_old(self, now: datetime) -> None:
-        """Forget runs that are older than `KEPT`."""
-        self._file.work(lambda ledger: ledger.execute("DELETE FROM runs WHERE started_at < ?", (_text(now - KEPT),)))
+        """Forget runs that are older than `KEPT`, but the last of each job's slots: it is not to be caught up on."""
+        query = (
+            "DELETE FROM runs WHERE started_at < ? "
+            "AND run_id NOT IN (SELECT max(run_id) FROM runs WHERE slot IS NOT NULL GROUP BY job)"
+        )
+        self._file.work(lambda ledger: ledger.execute(query, (_text(now - KEPT),)))
 
     def check(self) -> None:
         """Look at the whole file, which a transaction reads a part of; a damaged one is set aside."""

@@ -88,7 +88,7 @@ def _diagnosis(workspace: Workspace) -> list[Finding]:
         if not store.rows(IS_BUILT)[0][0]:
             return None
         fetched = intake.standings(workspace, utc_now())
-        there = everywhere(workspace.data, workspace.backups, str(workspace.folder))
+        there = everywhere(workspace.data, workspace.backups)
         backed_up = sorted(one.created_at for some in there.values() for one in some)
         return diagnose(workspace.config, store, results, workspace.data, recovered(workspace), fetched, backed_up)
 

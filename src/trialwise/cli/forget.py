@@ -145,10 +145,10 @@ def _say(done: Forgotten, mood: str, *, is_done: bool) -> None:
         say(f"cleaned: {done.notes:,} entries of run ledger, history, cursors and notes on Stripe")
     if done.backups:
         say(f"{done.backups:,} backups still hold it: the next 'trialwise backup' into their folder removes them")
-    for target in done.untold:
+    for one in done.untold:
         say(
-            f"no backup is found in {target}, or it cannot be written: backups were made into it. Where they are, copy "
-            "forgotten-*.json of another folder of backups beside them, or remove them"
+            f"a folder that backups were made into could not be told: {one}. Wherever they are, put forgotten-*.json "
+            "of another folder of backups beside them, or remove them"
         )
     if is_done:
         say(f"receipt {done.key}: asked {done.asked_at:%Y-%m-%d %H:%M:%S}Z, done {done.done_at:%Y-%m-%d %H:%M:%S}Z")
