@@ -264,6 +264,7 @@ def _publish(
     if before is not None and not deltas and not built.removed and is_current(workspace.published, before):
         return workspace.published / f"{before.number:06d}.duckdb"
     today = clock.as_of_date
+    deltas = {**deltas, CLOCK_TABLE: Delta()}  # it may have moved in a refresh that published nothing
     is_brought = before is not None and since is not None and since[2] == today
     done = chronicle.publish(
         workspace,

@@ -239,6 +239,14 @@ def test_own_models_come_and_go(company: Company) -> None:
         company.refresh()
 
 
+def test_a_clock_that_moved_while_nothing_was_published_is_published_with_what_comes(company: Company) -> None:
+    company.refresh()
+    company.move(0.01)
+    company.refresh()
+    company.use(2, 2, "Query Run", day=-1)
+    company.refresh()
+
+
 def test_a_copy_known_earlier_replaces_its_row_and_a_body_of_another_is_refused(company: Company) -> None:
     company.use(1, 1, "Data Source Connected", day=-6, late=4)
     first = len(company.sent) - 1
