@@ -46,7 +46,7 @@ def restatements(
     from trialwise.delivery import past
 
     workspace, day = open_workspace(folder), _day(since, "--since")
-    present = _present(workspace, lambda results: results.metric_names()["metric"]) if metric else ()
+    present = _present(workspace, lambda results: results.metric_names()["metric"])
     frame = past.restatements(past.history_of(workspace), metric=metric, since=day, present=present)
     if frame.height == 0 and form is Format.table:
         say("no published number was restated")
@@ -71,7 +71,7 @@ def history_lists(
     from trialwise.delivery import past
 
     workspace, day = open_workspace(folder), _day(on, "--on")
-    present = _present(workspace, lambda results: results.leads()["list"]) if name else ()
+    present = _present(workspace, lambda results: results.leads()["list"])
     frame = past.lists(past.history_of(workspace), day=day, name=name, present=present)
     if frame.height == 0 and form is Format.table:
         say(f"nobody was on {'any list' if name is None else name}{'' if day is None else f' on {day}'}")
@@ -93,11 +93,13 @@ def history_scores(
     """
     from trialwise.delivery import past
 
-    show(past.scores(past.history_of(open_workspace(folder)), identifier), form, output)
+    workspace = open_workspace(folder)
+    _present(workspace, lambda _: ())
+    show(past.scores(past.history_of(workspace), identifier), form, output)
 
 
 def _present(workspace: Workspace, names: Callable[[Generation], Iterable[str]]) -> tuple[str, ...]:
-    """Names that the published results know; none where nothing is published."""
+    """Names that the published results know, whose moment is said; none where nothing is published."""
     from trialwise.answers import open_results
 
     try:
@@ -105,6 +107,7 @@ def _present(workspace: Workspace, names: Callable[[Generation], Iterable[str]])
     except NotFoundError:
         return ()
     with closing(results):
+        say(results.caption)
         return tuple(names(results))
 
 
