@@ -51,13 +51,19 @@ weights AS (
     WHERE q.is_counted
     GROUP BY q.period_start, q.period_end, q.qualified_day
 ),
+period_days AS (
+    SELECT p.period_start, k.day_no, k.ends_at
+    FROM periods AS p
+    JOIN marts.calendar AS k ON k.day >= p.period_start AND k.day < p.period_end
+),
+asked AS (SELECT DISTINCT w.qualified_day FROM weights AS w),
 others AS ( -- open, unpaid and not qualified at the end of the same trial day, in the same period
     SELECT w.period_start, w.qualified_day, w.leads, t.trial_id, t.is_hit, t.is_pending
-    FROM weights AS w
+    FROM asked AS a
     JOIN trials AS t ON t.in_population AND NOT t.is_add_on
-        AND (t.qualified_day IS NULL OR t.qualified_day > w.qualified_day)
-    JOIN marts.calendar AS k ON k.day_no = t.start_no + w.qualified_day - 1
-        AND k.day >= w.period_start AND k.day < w.period_end
+        AND (t.qualified_day IS NULL OR t.qualified_day > a.qualified_day)
+    JOIN period_days AS k ON k.day_no = t.start_no + a.qualified_day - 1
+    JOIN weights AS w ON w.period_start = k.period_start AND w.qualified_day = a.qualified_day
     WHERE coalesce(t.effective_end_at >= k.ends_at, TRUE) AND k.ends_at <= t.as_of
 ),
 matched AS (
