@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 
 INK, FAINT = "#333333", "#dddddd"
 FULL, SMALL, LARGE = "#8c8c8c", "#1f6f8b", "#d1603d"
+LABEL = 30
+"""Points of height that a label of two lines takes."""
 SIZES = {1_000: "k", 1_000_000: "M"}
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 
@@ -42,14 +44,17 @@ def draw(figures: list[dict[str, Any]], path: Path) -> None:
         for one in figures
         if names[0] in one["batches"]
     ]
-    line(axes, whole, "everything\nbuilt anew", FULL)
+    lines = [(whole, "everything\nbuilt anew", FULL)]
     for name, color in zip(names, (SMALL, LARGE), strict=False):
         points = [
             (one["events"], one["batches"][name]["refresh"]["cpu"] + one["batches"][name]["import"]["cpu"])
             for one in figures
             if name in one["batches"]
         ]
-        line(axes, points, name.replace(" events of ", " new events,\n"), color)
+        lines.append((points, name.replace(" events of ", " new events,\n"), color))
+    for points, _, color in lines:
+        across, up = zip(*points, strict=True)
+        axes.plot(across, up, color=color, linewidth=2, marker="o", markersize=5)
     axes.set_xticks([one["events"] for one in figures], [short(one["events"]) for one in figures])
     low, high = axes.get_ylim()
     low, high = max([step for step in STEPS if step < low]), min([step for step in STEPS if step > high])
@@ -65,18 +70,23 @@ def draw(figures: list[dict[str, Any]], path: Path) -> None:
     axes.set_title("CPU seconds until a batch of new events is in every published number", loc="left", color=INK)
     figure.tight_layout()
     figure.subplots_adjust(right=0.72)
+    name_lines(axes, lines)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
 
-def line(axes: Axes, points: list[tuple[int, float]], label: str, color: str) -> None:
-    """One line, named at its end."""
-    across, up = zip(*points, strict=True)
-    axes.plot(across, up, color=color, linewidth=2, marker="o", markersize=5)
-    axes.annotate(
-        label, (across[-1], up[-1]), xytext=(9, 0), textcoords="offset points", va="center", color=color,
-        annotation_clip=False,
-    )  # fmt: skip
+def name_lines(axes: Axes, lines: list[tuple[list[tuple[int, float]], str, str]]) -> None:
+    """Name each line at its end, the names of lines that end close together one above the other."""
+    to_points = 72 / axes.get_figure(root=True).dpi
+    before = float("-inf")
+    for points, label, color in sorted(lines, key=lambda line: line[0][-1][1]):
+        height = axes.transData.transform(points[-1])[1] * to_points
+        place = max(height, before + LABEL)
+        axes.annotate(
+            label, points[-1], xytext=(9, place - height), textcoords="offset points", va="center", color=color,
+            annotation_clip=False,
+        )  # fmt: skip
+        before = place
 
 
 def short(count: int) -> str:
