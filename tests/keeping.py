@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sqlite3
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,19 @@ def workspace(folder: Path, config: str = "") -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "trialwise.toml").write_text(config, encoding="utf-8")
     return Workspace.open(folder)
+
+
+def copied(make: Callable[[Path], Workspace], folder: Path) -> Workspace:
+    """A workspace as `make` makes it, which does so once in a process."""
+    shutil.copytree(_made(make), folder, dirs_exist_ok=True)
+    return Workspace.open(folder)
+
+
+@cache
+def _made(make: Callable[[Path], Workspace]) -> Path:
+    top = Path(tempfile.mkdtemp(prefix="trialwise-tests-"))
+    atexit.register(shutil.rmtree, top)
+    return make(top / "made").folder
 
 
 def land(held: Workspace, *records: Any, kind: str = "events", now: datetime = NOW) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.command import run
 from tests.crash import crash_at_every_step
-from tests.keeping import everything, files, land, receive, workspace
+from tests.keeping import copied, everything, files, land, receive, workspace
 from tests.landing.kit import call, event, subscription
 from tests.serving import serving, until
 from trialwise import backup, forgetting, pipeline, restore
@@ -68,10 +68,16 @@ def company(folder: Path) -> Workspace:
     return held
 
 
-def furnished(folder: Path) -> Workspace:
-    """The company with results, older results, compacted files, notes, a ledger and a store that was set aside."""
+def built(folder: Path) -> Workspace:
+    """The company with results."""
     held = company(folder)
     pipeline.refresh(held)
+    return held
+
+
+def furnished(folder: Path) -> Workspace:
+    """The company with results, older results, compacted files, notes, a ledger and a store that was set aside."""
+    held = built(folder)
     compact(held)
     pipeline.refresh(held, full=True)
     (held.data / "store.duckdb.damaged-1").write_bytes(held.store.read_bytes())
@@ -111,7 +117,7 @@ def holding(data: Path, *words: str) -> dict[str, list[str]]:
 
 
 def test_nothing_of_an_account_is_found_in_any_file(tmp_path: Path) -> None:
-    held = furnished(tmp_path / "acme")
+    held = copied(furnished, tmp_path / "acme")
     before = holding(held.data, *SECRETS)
     for word in SECRETS:
         assert {"store.duckdb", "store.duckdb.damaged-1", "moments/0123.duckdb"} <= set(before[word]), word
@@ -148,7 +154,7 @@ def test_nothing_of_an_account_is_found_in_any_file(tmp_path: Path) -> None:
 
 
 def test_results_are_those_of_a_company_that_never_had_them(tmp_path: Path) -> None:
-    held = furnished(tmp_path / "acme")
+    held = copied(furnished, tmp_path / "acme")
     forgetting.forget(held, "account", ["acme-4711"])
     other = workspace(tmp_path / "other", CONFIG)
     land(other, event(account_id="northwind", user_id="bob-2222", id="b1", invited=None),
@@ -174,8 +180,7 @@ def _ask(held: Workspace, query: str) -> list[tuple[Any, ...]]:
 
 
 def test_a_user_goes_and_the_account_stays(tmp_path: Path) -> None:
-    held = company(tmp_path / "acme")
-    pipeline.refresh(held)
+    held = copied(built, tmp_path / "acme")
     done = forgetting.forget(held, "user", ["ana.mueller@acme.example"])
     assert (done.people, done.customers) == (1, 0)
     assert holding(held.data, "ana-0815", "visitor-77", "ana.mueller@acme.example", "Ana M") == {}
@@ -185,8 +190,7 @@ def test_a_user_goes_and_the_account_stays(tmp_path: Path) -> None:
 
 
 def test_what_arrives_later_is_counted_and_not_kept(tmp_path: Path) -> None:
-    held = company(tmp_path / "acme")
-    pipeline.refresh(held)
+    held = copied(built, tmp_path / "acme")
     forgetting.forget(held, "account", ["acme-4711"])
     land(
         held,
@@ -249,8 +253,7 @@ def _file(held: Workspace, *records: dict[str, Any]) -> Path:
 
 
 def test_a_backup_of_before_is_restored_without_them_and_removed_by_the_next(tmp_path: Path) -> None:
-    held = company(tmp_path / "acme")
-    pipeline.refresh(held)
+    held = copied(built, tmp_path / "acme")
     backup.make(held, with_store=True)
     apart = backup.make(held, tmp_path / "apart").folder
     done = forgetting.forget(held, "account", ["acme-4711"])
@@ -386,8 +389,7 @@ def test_what_was_begun_waits_for_a_damaged_file(tmp_path: Path) -> None:
 
 
 def test_who_is_taken_off_the_list_can_come_back(tmp_path: Path) -> None:
-    held = company(tmp_path / "acme")
-    pipeline.refresh(held)
+    held = copied(built, tmp_path / "acme")
     backup.make(held)
     run("forget", "account", "acme-4711", "--yes", "-C", held.folder)
     run("forget", "user", "bob-2222", "--yes", "-C", held.folder)
@@ -465,8 +467,7 @@ def test_files_of_ones_own_that_name_them_are_told(tmp_path: Path) -> None:
 
 
 def test_a_refresh_that_fails_leaves_it_to_the_next(tmp_path: Path) -> None:
-    held = company(tmp_path / "acme")
-    pipeline.refresh(held)
+    held = copied(built, tmp_path / "acme")
     model = held.models / "marts" / "own.sql"
     model.parent.mkdir(parents=True)
     model.write_text("SELECT wrong", encoding="utf-8")
@@ -493,8 +494,7 @@ def test_a_refresh_that_fails_leaves_it_to_the_next(tmp_path: Path) -> None:
 
 
 def prepared(folder: Path) -> None:
-    held = company(folder)
-    pipeline.refresh(held)
+    copied(built, folder)
 
 
 def act(folder: Path) -> None:
@@ -515,8 +515,7 @@ def test_killed_at_any_step_the_same_command_or_a_refresh_finishes(tmp_path: Pat
 
 
 def test_beside_a_server_that_takes_what_comes(tmp_path: Path) -> None:
-    held = company(tmp_path / "acme")
-    pipeline.refresh(held)
+    held = copied(built, tmp_path / "acme")
     with serving(held.folder) as served:
         said = run("forget", "account", "acme-4711", "--yes", "-C", held.folder).err
         assert "receipt" in said
@@ -546,8 +545,7 @@ def test_beside_a_server_that_takes_what_comes(tmp_path: Path) -> None:
 
 
 def test_a_server_killed_while_it_forgets(tmp_path: Path) -> None:
-    held = company(tmp_path / "acme")
-    pipeline.refresh(held)
+    held = copied(built, tmp_path / "acme")
     with serving(held.folder) as served:
         command = [sys.executable, "-m", "trialwise", "forget", "account", "acme-4711", "--yes", "-C", str(held.folder)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as asking:
