@@ -22,6 +22,7 @@ FULL = {
     "workspace": {"timezone": "Asia/Tokyo"},
     "stripe": {"poll_minutes": 7, "reconcile_hour": 4},
     "schedule": {"load_seconds": 5, "refresh_minutes": 20, "compact_at": "5 6 * * 7"},
+    "delivery": {"at": "0 7 * * 1-5"},
     "backup": {"at": "02:17"},
     "sources": {
         "http": {"crm": {"url": "https://crm.example.com/deals", "every_minutes": 90}},
@@ -46,14 +47,18 @@ def test_only_what_is_configured_is_done(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [(job.name, job.stage) for job in jobs_of(parse_config(FULL), Secrets())] == [
         ("stripe poll", Stage.source), ("stripe reconcile", Stage.source), ("pull crm", Stage.source),
         ("watch drop", Stage.source), ("watch other", Stage.source), ("load", Stage.load),
-        ("refresh", Stage.refresh), ("compact", Stage.after), ("backup", Stage.after),
+        ("refresh", Stage.refresh), ("compact", Stage.after),
+        ("deliver", Stage.after), ("backup", Stage.after),
     ]  # fmt: skip
 
 
 def test_when_they_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRIALWISE_STRIPE_KEY", "sk_test_x")
     tables = {job.name: job.timetable for job in jobs_of(parse_config(FULL), Secrets())}
-    reconcile, compact, backup = (tables.pop(name) for name in ("stripe reconcile", "compact", "backup"))
+    reconcile, compact, backup, deliver = (
+        tables.pop(name) for name in ("stripe reconcile", "compact", "backup", "deliver")
+    )
+    assert isinstance(deliver, Calendar)
     assert tables == {
         "load": Every(timedelta(seconds=5)),
         "refresh": Every(timedelta(minutes=20)),

@@ -264,7 +264,7 @@ def _of_data(workspace: Workspace, target: Path) -> Iterator[tuple[Path, str]]:
         if (
             path.name in MADE_AGAIN
             or path.name.startswith(STORE)
-            or path in (workspace.models, workspace.backups, target)
+            or path in (workspace.models, workspace.backups, workspace.deliveries, target)
         ):
             continue
         for found in _below(path):

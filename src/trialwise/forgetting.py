@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from trialwise import archive, pipeline, subject
+from trialwise import archive, deliveries, pipeline, subject
 from trialwise.clock import utc_now
 from trialwise.delivery import publishing
 from trialwise.engines.duckdb import Engine
@@ -50,9 +50,10 @@ class Forgotten:
     key: stands for the first id that was named. people, addresses, customers: found by identity. erased, masked:
     records in landing of which nothing, and all but their names, is left; segments, compacted: its files that were
     written anew. events, identities, stripe_records: rows of the store. generations, moments, set_aside: files of older
-    results and stores. notes: entries of the run ledger, cursors and the notes on Stripe. backups: those that still
-    hold the records; the next backup into their folder removes them. untold: folders backups were made into that could
-    not be told, with the reason. was_done: it had been done before, at `done_at`.
+    results and stores. notes: entries of the run ledger, cursors and the notes on Stripe. delivered: files of lists.
+    backups: those that still hold the records; the next backup into their folder removes them. untold: folders backups
+    were made into that could not be told, with the reason. left: folders of delivered lists that are out of reach.
+    was_done: it had been done before, at `done_at`.
     """
 
     kind: str
@@ -73,8 +74,10 @@ class Forgotten:
     moments: int = 0
     set_aside: int = 0
     notes: int = 0
+    delivered: int = 0
     backups: int = 0
     untold: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     was_done: bool = False
 
 
@@ -231,6 +234,7 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
     with workspace.lock(), writing(workspace.data):
         generations = publishing.keep_current(workspace.published)
         moments = _remove(workspace.data / "moments")
+    delivered, left = deliveries.take_back(workspace)
     backups, _ = _tell_backups(workspace, landing)
     done_at = utc_now()
     more: dict[str, Any] = {
@@ -238,6 +242,7 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
         "moments": moments,
         "set_aside": set_aside,
         "notes": notes,
+        "delivered": delivered,
         "backups": backups,
     }
     counts = {**({} if found is None else _counts(found)), **more}
@@ -249,7 +254,11 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
 
     suppression.change(landing.folder, with_done)
     _, untold = _tell_backups(workspace, landing)
-    return Forgotten("", "", done_at) if found is None else replace(found, done_at=done_at, untold=untold, **more)
+    return (
+        Forgotten("", "", done_at)
+        if found is None
+        else replace(found, done_at=done_at, untold=untold, left=left, **more)
+    )
 
 
 def _check_known(kind: Kind, ids: Sequence[str], who: Subject, seen: Screened) -> None:
@@ -313,6 +322,7 @@ def _counted(workspace: Workspace, found: Forgotten, who: Subject, seen: Screene
         generations=len(list(workspace.published.glob("*.duckdb"))),
         moments=len(list((workspace.data / "moments").glob("*.duckdb"))),
         set_aside=len(_set_aside(workspace)),
+        delivered=deliveries.count(workspace),
         backups=sum(map(len, _older_backups(workspace).values())),
     )
 

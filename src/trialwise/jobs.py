@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
-from trialwise import arrivals, backup, forgetting, intake, pipeline, upkeep
+from trialwise import arrivals, backup, deliveries, forgetting, intake, pipeline, upkeep
 from trialwise.config import Config
 from trialwise.config.secrets import Secrets
 from trialwise.errors import SourceBusy
@@ -56,6 +56,7 @@ class Entry:
 
 CALENDAR: tuple[Entry, ...] = (
     Entry("compact", lambda config: config.schedule.compact_at or f"{config.stripe.reconcile_hour}:37", upkeep.compact),
+    Entry("deliver", lambda config: config.delivery.at, deliveries.deliver),
     Entry("backup", lambda config: config.backup.at, backup.make),
 )
 """Every job at times of the calendar but those of sources: one line each, and a key of the configuration."""

@@ -134,6 +134,11 @@ class Workspace:
         return self.data / "backups" if named is None else self.folder / named
 
     @property
+    def deliveries(self) -> Path:
+        """Where lists are written as files."""
+        return (self.folder / (self.config.delivery.folder or "delivered")).resolve()
+
+    @property
     def models(self) -> Path:
         """The user's own models, which add to or override the shipped ones."""
         return self.folder / "sql"

@@ -143,6 +143,10 @@ def _say(done: Forgotten, mood: str, *, is_done: bool) -> None:
     )
     if is_done:
         say(f"cleaned: {done.notes:,} entries of run ledger, history, cursors and notes on Stripe")
+    if done.delivered:
+        say(f"{mood} of delivered lists: {done.delivered:,} files; the next 'trialwise deliver' writes the day's anew")
+    for one in done.left:
+        say(f"lists were delivered into {one}, which is not there now: remove them wherever they are")
     if done.backups:
         say(f"{done.backups:,} backups still hold it: the next 'trialwise backup' into their folder removes them")
     for one in done.untold:

@@ -48,6 +48,16 @@ def schedule(
     run(folder, is_once=once)
 
 
+@app.command(epilog=examples("trialwise deliver", "trialwise deliver -C acme"))
+def deliver(folder: Folder = Path()) -> None:
+    r"""Write today's lists as files into \[delivery] folder; by itself at \[delivery] at."""
+    from trialwise.owner.asking import deliver as run
+
+    done = run(open_workspace(folder))
+    gone = f"; {done.removed:,} older files removed" if done.removed else ""
+    say(f"delivered {done.rows:,} rows in {done.files:,} files of generation {done.generation}: {done.folder}{gone}")
+
+
 @app.command(epilog=examples("trialwise compact", "trialwise compact -C acme"))
 def compact(folder: Folder = Path()) -> None:
     r"""Put what was landed days ago into Parquet files, and drop events beyond \[landing] keep_event_days."""

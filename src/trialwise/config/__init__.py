@@ -17,6 +17,7 @@ from trialwise.config.faults import explain
 from trialwise.config.operation import (
     BackupSection,
     ClockSection,
+    DeliverySection,
     LandingSection,
     ScheduleSection,
     ServerSection,
@@ -48,6 +49,7 @@ class Config(Section):
     server: ServerSection = ServerSection()
     landing: LandingSection = LandingSection()
     schedule: ScheduleSection = ScheduleSection()
+    delivery: DeliverySection = DeliverySection()
     backup: BackupSection = BackupSection()
     sources: SourcesSection = SourcesSection()
     segments: tuple[SegmentSection, ...] = ()

@@ -1,4 +1,4 @@
-"""[workspace], [clock], [stripe], [server], [landing], [schedule], [backup]: where things are and what runs when."""
+"""[workspace], [clock], [stripe], [server], [landing], [schedule], [delivery], [backup]: where things are, and when."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from trialwise.clock import zone
 from trialwise.errors import ConfigError
-from trialwise.section import Name, Section
+from trialwise.section import Name, Section, Slug
 from trialwise.timetable import calendar
 
 
@@ -82,6 +82,20 @@ class ScheduleSection(Section):
     load_seconds: Annotated[int, Field(ge=1)] = 30
     refresh_minutes: Annotated[int, Field(ge=1)] = 15
     compact_at: At | None = None
+
+
+class DeliverySection(Section):
+    """[delivery]: which lists are written as files, where, and when by itself.
+
+    lists: all of them when left out. folder: relative to the workspace, `delivered` when left out. keep_days: files of
+    how many days stay. at: as in [schedule], never when left out.
+    """
+
+    lists: tuple[Slug, ...] | None = None
+    folder: Name | None = None
+    format: Literal["csv", "json", "parquet"] = "csv"
+    keep_days: Annotated[int, Field(ge=1)] = 30
+    at: At | None = None
 
 
 class BackupSection(Section):

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from trialwise import __version__, answers, arrivals, intake
 from trialwise.arrivals import Imported
 from trialwise.backup import BackedUp
+from trialwise.deliveries import Delivered
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.diagnosis import Finding
 from trialwise.errors import StoreError, StoreLocked
@@ -27,6 +28,7 @@ from trialwise.owner import wire
 from trialwise.owner.operations import (
     BACKUP,
     COMPACT,
+    DELIVER,
     DOCTOR,
     FORGET,
     FORGET_PLAN,
@@ -217,6 +219,11 @@ def backup(
     """As backup.make."""
     asked = Copy(None if target is None else target.resolve(), keep, with_store, full)
     return carry_out(BACKUP, workspace, asked, progress)
+
+
+def deliver(workspace: Workspace) -> Delivered:
+    """As deliveries.deliver."""
+    return carry_out(DELIVER, workspace, Nothing(), None)
 
 
 def forget(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Forgotten:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from trialwise import answers, arrivals, backup, forgetting, pipeline, upkeep
+from trialwise import answers, arrivals, backup, deliveries, forgetting, pipeline, upkeep
 from trialwise.arrivals import Imported
 from trialwise.backup import BackedUp
+from trialwise.deliveries import Delivered
 from trialwise.diagnosis import Finding
 from trialwise.forgetting import Forgotten, Undone
 from trialwise.landing.compact import CompactReport
@@ -153,6 +154,10 @@ def _backup(workspace: Workspace, asked: Copy, progress: Progress | None) -> Bac
     )
 
 
+def _deliver(workspace: Workspace, _asked: Nothing, _progress: Progress | None) -> Delivered:
+    return deliveries.deliver(workspace)
+
+
 def _forget(workspace: Workspace, asked: Named, progress: Progress | None) -> Forgotten:
     return forgetting.forget(workspace, asked.kind, asked.ids, progress=progress)
 
@@ -192,6 +197,7 @@ COMPACT = Operation(
 BACKUP = Operation(
     "backup", Copy, BackedUp, _backup, "Earlier backups stay. Run the command again.", lambda _: "backup"
 )
+DELIVER = Operation("deliver", Nothing, Delivered, _deliver, "Run the command again.", lambda _: "deliver")
 FORGET = Operation(
     "forget",
     Named,
@@ -223,6 +229,7 @@ OPERATIONS: Mapping[str, Operation[Any, Any]] = {
         QUARANTINE_RETRY,
         COMPACT,
         BACKUP,
+        DELIVER,
         FORGET,
         FORGET_PLAN,
         FORGET_UNDO,
