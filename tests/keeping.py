@@ -31,6 +31,21 @@ COLLECTOR = Channel("events", "segment", "collector")
 TABLES = "SELECT concat(schema_name, '.', table_name) FROM duckdb_tables() WHERE schema_name {} ORDER BY ALL"
 
 
+RUNNING = """/*
+description: Running trials, the oldest first.
+grain: one row per trial
+key: [trial_id]
+*/
+SELECT
+    CAST(t.trial_id AS VARCHAR) AS trial_id, -- the trial
+    CAST(t.account_id AS VARCHAR) AS account_id, -- its account
+    CAST(row_number() OVER (ORDER BY t.started_at, t.trial_id) AS INTEGER) AS position -- place in the list, from 1
+FROM marts.trials AS t
+WHERE t.is_active
+"""
+"""A list of somebody's own: sql/lists/running.sql."""
+
+
 def workspace(folder: Path, config: str = "") -> Workspace:
     """An empty one."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from tests.command import run
-from tests.keeping import copied, land, workspace
+from tests.keeping import RUNNING, copied, land, workspace
 from tests.landing.kit import call
 from trialwise import deliveries, forgetting, jobs, pipeline
 from trialwise.config.secrets import Secrets
@@ -23,18 +23,6 @@ from trialwise.landing import durable
 from trialwise.workspace import Workspace
 
 CONFIG = '[clock]\nas_of = "2026-03-10 12:00:00"\n[trials]\nlength_days = 14\n'
-LIST = """/*
-description: Running trials, the oldest first.
-grain: one row per trial
-key: [trial_id]
-*/
-SELECT
-    CAST(t.trial_id AS VARCHAR) AS trial_id, -- the trial
-    CAST(t.account_id AS VARCHAR) AS account_id, -- its account
-    CAST(row_number() OVER (ORDER BY t.started_at, t.trial_id) AS INTEGER) AS position -- place in the list, from 1
-FROM marts.trials AS t
-WHERE t.is_active
-"""
 
 
 def built(folder: Path) -> Workspace:
@@ -42,7 +30,7 @@ def built(folder: Path) -> Workspace:
     held = workspace(folder, CONFIG)
     path = held.models / "lists" / "running.sql"
     path.parent.mkdir(parents=True)
-    path.write_text(LIST, encoding="utf-8")
+    path.write_text(RUNNING, encoding="utf-8")
     for number, account in enumerate(("acme-4711", "northwind")):
         at = f"2026-03-0{number + 1}T10:00:00Z"
         land(held, call(event="Trial Started", messageId=account, userId=f"u-{account}", timestamp=at, receivedAt=at,
@@ -77,7 +65,9 @@ def names(folder: Path) -> list[str]:
 
 
 def test_every_list_is_a_file_of_the_day_and_says_what_it_is_of(held: Workspace) -> None:
-    assert "delivered 2 rows in 7 files of generation 1" in run("deliver", "-C", held.folder).err
+    said = run("deliver", "-C", held.folder).err
+    assert "as of 2026-03-10 12:00Z" in said
+    assert "delivered 2 rows in 7 files: " in said
     folder = held.folder / "delivered"
     with (folder / "running-2026-03-10.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -163,6 +153,16 @@ def test_a_folder_that_is_out_of_reach_when_somebody_is_forgotten_is_named(held:
     assert f"lists were delivered into {other.deliveries}, which is not there now" in said
     shutil.move(held.folder.parent / "elsewhere", other.deliveries)
     assert deliveries.take_back(other) == (2, ())
+
+
+def test_a_list_of_files_that_cannot_be_read_stops_a_forget_before_it_begins(held: Workspace) -> None:
+    deliver(held)
+    (held.data / "deliveries.json").write_text("{", encoding="utf-8")
+    before = (held.data / "landing" / "000001.ndjson").read_bytes()
+    with pytest.raises(StoreError, match=r"deliveries\.json cannot be read"):
+        forgetting.forget(held, "account", ["acme-4711"])
+    assert (held.data / "landing" / "000001.ndjson").read_bytes() == before
+    assert forgetting.requests(held) == ()
 
 
 def test_it_is_a_job_and_in_no_backup(held: Workspace) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.book import content
 from tests.command import run, write_lines
+from tests.keeping import RUNNING
 from tests.oracle.stripe_sim import DAY, StripeSim, seconds
 from trialwise import pipeline
 from trialwise.backup import make
@@ -30,18 +31,6 @@ length_days = 14
 [conversion]
 grace_days = {grace_days}
 refund_days = 30
-"""
-LIST = """/*
-description: Running trials, the oldest first.
-grain: one row per trial
-key: [trial_id]
-*/
-SELECT
-    CAST(t.trial_id AS VARCHAR) AS trial_id, -- the trial
-    CAST(t.account_id AS VARCHAR) AS account_id, -- its account
-    CAST(row_number() OVER (ORDER BY t.started_at, t.trial_id) AS INTEGER) AS position -- place in the list, from 1
-FROM marts.trials AS t
-WHERE t.is_active
 """
 
 
@@ -143,7 +132,7 @@ def test_days_nobody_refreshed_on_are_filled_in_from_what_was_known_then(tmp_pat
     """
     folder = tmp_path / "acme"
     (folder / "sql" / "lists").mkdir(parents=True)
-    (folder / "sql" / "lists" / "running.sql").write_text(LIST, encoding="utf-8")
+    (folder / "sql" / "lists" / "running.sql").write_text(RUNNING, encoding="utf-8")
     (folder / "trialwise.toml").write_text("[trials]\nlength_days = 14\n", encoding="utf-8")
 
     def started(account: str, at: str, known: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from trialwise import archive, forgetting, standstill
+from trialwise import archive, deliveries, forgetting, standstill
 from trialwise.answers import open_results
 from trialwise.archive import Archive, Entry
 from trialwise.clock import utc_now
@@ -259,12 +259,12 @@ def _of_data(workspace: Workspace, target: Path) -> Iterator[tuple[Path, str]]:
     What a later version keeps there is copied before anybody thinks of it.
     """
     data = workspace.data
-    taken = {source for source, _ in _of_workspace(workspace)}
+    taken = {source for source, _ in _of_workspace(workspace)} | deliveries.files(workspace)
     for path in sorted(data.iterdir()) if data.is_dir() else ():
         if (
             path.name in MADE_AGAIN
             or path.name.startswith(STORE)
-            or path in (workspace.models, workspace.backups, workspace.deliveries, target)
+            or path in (workspace.models, workspace.backups, target)
         ):
             continue
         for found in _below(path):

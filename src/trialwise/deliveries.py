@@ -28,10 +28,10 @@ ABOUT = "delivered.json"
 
 @dataclass(frozen=True)
 class Delivered:
-    """What was written where: files, rows of all of them, and older files that were removed."""
+    """What was written where, of which results: files, rows of all of them, and older files that were removed."""
 
     folder: Path
-    generation: int
+    results: str
     files: int
     rows: int
     removed: int
@@ -47,12 +47,12 @@ def deliver(workspace: Workspace) -> Delivered:
     with closing(open_results(workspace)) as results:
         names = _chosen(settings.lists, results.leads()["list"])
         frames = {name: results.leads(name) for name in names}
-        moment, generation, said = results.moment, results.number, results.caption
+        moment, number, said = results.moment, results.number, results.caption
     told = {
         "results": said,
         "as_of": instant(moment.as_of),
         "known_at": instant(moment.known_at),
-        "generation": generation,
+        "generation": number,
         "rows": {name: frame.height for name, frame in frames.items()},
     }
     day = moment.as_of_date
@@ -71,12 +71,12 @@ def deliver(workspace: Workspace) -> Delivered:
             f"{folder} cannot be written: {error}", "Make room there or mend it, then run 'trialwise deliver'."
         ) from error
     removed = _remove(workspace, [path for path, written in _known(workspace).items() if written < oldest])
-    return Delivered(folder, generation, len(paths), sum(frame.height for frame in frames.values()), removed)
+    return Delivered(folder, said, len(paths), sum(frame.height for frame in frames.values()), removed)
 
 
-def count(workspace: Workspace) -> int:
-    """How many files were delivered and not removed. Raises StoreError."""
-    return len(_known(workspace))
+def files(workspace: Workspace) -> frozenset[Path]:
+    """The files that were delivered and not removed. Raises StoreError where that cannot be told."""
+    return frozenset(_known(workspace))
 
 
 def take_back(workspace: Workspace) -> tuple[int, tuple[str, ...]]:

@@ -272,6 +272,7 @@ def _check_known(kind: Kind, ids: Sequence[str], who: Subject, seen: Screened) -
 
 def _check_sound(workspace: Workspace, then: str) -> None:
     """What cannot be read cannot be searched: a record of theirs would stay in it, unseen. Raises StoreError."""
+    deliveries.files(workspace)  # raises where nobody can say which there are
     for path, lost in rescue.damaged(Landing(workspace.landing)).items():
         copy = _good_copy(workspace, path.name)
         hint = f"Put it back: cp {copy} {path}." if copy else f"Put it back from a copy of yours: {path}."
@@ -322,7 +323,7 @@ def _counted(workspace: Workspace, found: Forgotten, who: Subject, seen: Screene
         generations=len(list(workspace.published.glob("*.duckdb"))),
         moments=len(list((workspace.data / "moments").glob("*.duckdb"))),
         set_aside=len(_set_aside(workspace)),
-        delivered=deliveries.count(workspace),
+        delivered=len(deliveries.files(workspace)),
         backups=sum(map(len, _older_backups(workspace).values())),
     )
 

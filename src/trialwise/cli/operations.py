@@ -55,7 +55,8 @@ def deliver(folder: Folder = Path()) -> None:
 
     done = run(open_workspace(folder))
     gone = f"; {done.removed:,} older files removed" if done.removed else ""
-    say(f"delivered {done.rows:,} rows in {done.files:,} files of generation {done.generation}: {done.folder}{gone}")
+    say(done.results)
+    say(f"delivered {done.rows:,} rows in {done.files:,} files: {done.folder}{gone}")
 
 
 @app.command(epilog=examples("trialwise compact", "trialwise compact -C acme"))

@@ -91,7 +91,7 @@ class DeliverySection(Section):
     how many days stay. at: as in [schedule], never when left out.
     """
 
-    lists: tuple[Slug, ...] | None = None
+    lists: Annotated[tuple[Slug, ...], Field(min_length=1)] | None = None
     folder: Name | None = None
     format: Literal["csv", "json", "parquet"] = "csv"
     keep_days: Annotated[int, Field(ge=1)] = 30
