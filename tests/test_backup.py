@@ -386,17 +386,18 @@ def test_killed_at_any_step_of_a_backup(tmp_path: Path, every: int) -> None:
     assert 1 in seen
 
 
-def test_a_workspace_that_was_moved_keeps_its_backups_and_one_made_anew_there_has_none(tmp_path: Path) -> None:
+def test_a_workspace_that_was_moved_keeps_its_backups(tmp_path: Path) -> None:
     held = workspace(tmp_path / "acme", '[backup]\nfolder = "../disk"\n')
-    make(held, keep=3)
+    first = make(held)
     held.folder.rename(tmp_path / "moved")
-    moved = Workspace.open(tmp_path / "moved")
-    assert len(make(moved, keep=1).removed) == 1
-    anew = workspace(tmp_path / "moved" / "inner", "")
-    anew.folder.rename(tmp_path / "acme")
-    again = workspace(tmp_path / "acme", '[backup]\nfolder = "../disk"\n')
-    assert make(again, keep=1).removed == ()
-    assert len(archive.names(tmp_path / "disk")) == 2
+    assert make(Workspace.open(tmp_path / "moved"), keep=1).removed == (first.folder.name,)
+
+
+def test_a_workspace_made_anew_in_the_folder_of_another_has_none_of_its_backups(tmp_path: Path) -> None:
+    first = make(workspace(tmp_path / "acme", '[backup]\nfolder = "../disk"\n'))
+    shutil.rmtree(tmp_path / "acme")
+    assert make(workspace(tmp_path / "acme", '[backup]\nfolder = "../disk"\n'), keep=1).removed == ()
+    assert first.folder.exists()
 
 
 def test_a_copy_of_a_workspace_that_backs_up_into_the_same_folder_removes_its_own_alone(tmp_path: Path) -> None:
