@@ -23,6 +23,7 @@ from trialwise.landing.compact import compact
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.folder import Landing
 from trialwise.landing.journal import Arrival, Channel, Journal
+from trialwise.runs import Ledger, Outcome
 from trialwise.sources.files import open_file
 from trialwise.workspace import Workspace
 
@@ -94,11 +95,13 @@ def furnished(folder: Path, config: str = "") -> Workspace:
     Cursors(held.landing).put("http-usage", {"page": 7})
     Keys(held.keys).create("website", ["ingest"], NOW)
     held.calibration.write_text("", encoding="utf-8")
-    for path in (held.data / "runs.sqlite", held.landing / "cursors" / "stripe-known.sqlite"):
-        ledger = sqlite3.connect(path)
-        ledger.execute("PRAGMA journal_mode = WAL")
-        ledger.executescript("CREATE TABLE runs (run_id INTEGER); INSERT INTO runs VALUES (1), (2);")
-        ledger.close()
+    for _ in range(2):
+        ledger = Ledger(held.data)
+        ledger.end(ledger.begin("load", asked_by="command"), Outcome())
+    known = sqlite3.connect(held.landing / "cursors" / "stripe-known.sqlite")
+    known.execute("PRAGMA journal_mode = WAL")
+    known.executescript("CREATE TABLE runs (run_id INTEGER); INSERT INTO runs VALUES (1), (2);")
+    known.close()
     (held.models / "marts").mkdir(parents=True)
     (held.models / "marts" / "own.sql").write_text("-- not read by these tests\n", encoding="utf-8")
     return held

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,34 @@ def test_what_a_crash_leaves_is_known(held: Workspace, monkeypatch: pytest.Monke
     assert len(names(held.deliveries)) == 2
     assert deliveries.take_back(held) == (2, ())
     assert names(held.deliveries) == []
+
+
+def killed_while_it_writes(path: Path) -> Path:
+    """A process that is killed after it has written the new content of a file and before it has its name."""
+    child = os.fork()
+    if not child:
+        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+        durable.replace(path, b"of acme-4711")
+    os.waitpid(child, 0)
+    return path.with_name(f"{path.name}.{child}.new")
+
+
+def test_a_file_that_a_killed_delivery_did_not_finish_goes_with_the_next_or_with_a_forget(held: Workspace) -> None:
+    deliver(held)
+    path = held.deliveries / "running-2026-03-10.csv"
+    left = killed_while_it_writes(path)
+    assert left.read_bytes() == b"of acme-4711"
+    assert left in deliveries.files(held)
+    other = path.with_name(f"{path.name}.{os.getppid()}.new")  # of a process that is at work
+    other.write_bytes(b"")
+    deliver(held)
+    assert (left.exists(), other.exists()) == (False, True)
+    other.unlink()
+    killed_while_it_writes(path)
+    killed_while_it_writes(held.data / "landing" / "cursors.json")
+    assert run("forget", "account", "acme-4711", "--yes", "-C", held.folder).code == 0
+    assert names(held.deliveries) == []
+    assert list(held.folder.rglob("*.new")) == []
 
 
 def test_nothing_that_was_delivered_of_somebody_forgotten_stays(held: Workspace) -> None:

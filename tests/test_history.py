@@ -163,6 +163,15 @@ def test_a_number_that_is_not_final_is_added_once_a_day() -> None:
     assert compare([final], published, {"trial_conversion"}, day).plain == (final,)
 
 
+@pytest.mark.parametrize(("value", "is_another"), [(1.8583495776478234, False), (1.8583495776578234, True)])
+def test_the_last_digit_of_a_mean_restates_nothing(value: float, *, is_another: bool) -> None:
+    old = replace(_number(2, 10), metric="pql_conversion", unit="ratio", value=1.8583495776478236)
+    new = replace(old, value=value)
+    assert is_restated(old, new) is is_another
+    found = compare([new], {old.key: (7, old, date(2026, 3, 1))}, {"pql_conversion"}, date(2026, 3, 2))
+    assert (found.plain, len(found.restated)) == ((), int(is_another))
+
+
 def test_a_number_that_is_no_longer_there_is_restated_to_none() -> None:
     old = _number(2, 10)
     [found] = compare([], {old.key: (7, old, date(2026, 3, 1))}, {"trial_conversion"}, date(2026, 3, 2)).restated

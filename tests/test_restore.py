@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.command import run
 from tests.crash import crash_at_every_step
 from tests.keeping import everything, files, furnished, land, workspace
 from tests.landing.kit import event
@@ -16,6 +17,7 @@ from trialwise import archive, pipeline
 from trialwise.backup import make
 from trialwise.errors import ConfigError, DiskFull, InputError, NotFoundError, StoreError
 from trialwise.restore import restore
+from trialwise.runs import Ledger
 from trialwise.workspace import Workspace
 
 
@@ -72,6 +74,16 @@ def test_with_the_store_nothing_is_filled_again(tmp_path: Path) -> None:
     restored = restore(done.folder, tmp_path / "new")
     assert restored.loaded.loads == 0
     assert everything(tmp_path / "new" / "data" / "store.duckdb") == everything(held.store)
+
+
+def test_the_run_that_made_a_backup_has_ended_in_what_is_restored(tmp_path: Path) -> None:
+    held = furnished(tmp_path / "acme")
+    assert run("backup", tmp_path / "target", "-C", held.folder).code == 0
+    restore(backup_in(tmp_path), tmp_path / "new")
+    ledger = Ledger(tmp_path / "new" / "data")
+    assert ledger.tell_killed(is_owner=True) == 0
+    [made] = ledger.runs(job="backup")
+    assert (made.status, made.ended_at) == ("ok", archive.find(tmp_path / "target", None).created_at)
 
 
 def test_a_folder_that_holds_something_is_refused_and_left_alone(origin: Path, tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ matched AS (
     FROM others AS o
     GROUP BY o.period_start, o.qualified_day, o.leads
 ),
-baseline AS (
-    SELECT m.period_start, sum(m.leads * m.rate) / nullif(sum(m.leads), 0) AS rate
+baseline AS ( -- added as decimals: the sum of fractions is then the same whatever order they come in
+    SELECT m.period_start, CAST(sum(CAST(m.leads * m.rate AS DECIMAL(38, 15))) AS DOUBLE) / nullif(sum(m.leads), 0) AS rate
     FROM matched AS m
     GROUP BY m.period_start
 ),

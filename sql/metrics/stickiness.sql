@@ -19,7 +19,8 @@ periods AS (
 rows_of AS (
     SELECT p.period_start, p.period_end, CAST(NULL AS VARCHAR) AS split_value,
         CAST(sum(u.active_users) AS BIGINT) AS daily, CAST(sum(u.active_users_28d) AS BIGINT) AS monthly,
-        avg(CAST(u.active_users AS DOUBLE) / nullif(u.active_users_28d, 0)) AS value
+        CAST(sum(CAST(CAST(u.active_users AS DOUBLE) / nullif(u.active_users_28d, 0) AS DECIMAL(38, 15))) AS DOUBLE)
+            / nullif(count(CASE WHEN u.active_users_28d > 0 THEN 1 END), 0) AS value -- as decimals: the same in any order
     FROM periods AS p
     LEFT JOIN marts.active_users AS u ON u.activity_date >= p.period_start AND u.activity_date < p.period_end
     GROUP BY p.period_start, p.period_end

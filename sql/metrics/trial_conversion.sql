@@ -104,7 +104,7 @@ survival AS (
     FROM risks AS r
 ),
 incidence AS (
-    SELECT s.period_start, s.split_value, sum(s.still_open * s.hits / s.at_risk) AS reached
+    SELECT s.period_start, s.split_value, CAST(sum(CAST(s.still_open * s.hits / s.at_risk AS DECIMAL(38, 15))) AS DOUBLE) AS reached -- the same in any order
     FROM survival AS s GROUP BY s.period_start, s.split_value
 ),
 rates AS (

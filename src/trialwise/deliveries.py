@@ -75,8 +75,12 @@ def deliver(workspace: Workspace) -> Delivered:
 
 
 def files(workspace: Workspace) -> frozenset[Path]:
-    """The files that were delivered and not removed. Raises StoreError where that cannot be told."""
-    return frozenset(_known(workspace))
+    """The files that were delivered and not removed, unfinished ones of a killed process too.
+
+    Raises StoreError where that cannot be told.
+    """
+    known = _known(workspace)
+    return frozenset(known).union(*(durable.leftovers(path) for path in known))
 
 
 def take_back(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
@@ -132,7 +136,8 @@ def _remove(workspace: Workspace, paths: Iterable[Path]) -> int:
     try:
         for path in [one for one in paths if one.parent.is_dir()]:
             removed += path.exists()
-            path.unlink(missing_ok=True)
+            for one in (path, *durable.leftovers(path)):
+                one.unlink(missing_ok=True)
             known.pop(path)
         if (workspace.data / KNOWN).exists():
             _note(workspace, known)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from math import isclose
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ TRIALS_NAMED = 20
 _NEVER_FINAL = frozenset({"ever"})
 """Definitions that any later payment may raise."""
 _CHANGES_SHOWN = 4
+_ROUNDING = 1e-12
+"""Share of a value within which another one is the same number."""
 LEFT_OUT = {
     "dropped": "product events were dropped, as [landing] keep_event_days asks",
     "forgotten": "somebody was forgotten",
@@ -85,7 +88,7 @@ def compare(
             plain.append(number)
             continue
         old_id, old, on = known
-        if number.said == old.said:
+        if _is_as(old, number):
             continue
         if not old.is_gone and is_restated(old, number, is_redefined=number.metric in redefined):
             restated.append(Candidate(old_id, old, number))
@@ -104,7 +107,7 @@ def compare(
 
 def is_restated(old: Number, new: Number, *, is_redefined: bool = False) -> bool:
     """Whether a number is another one than what was published promised."""
-    if (old.numerator, old.denominator, old.value) == (new.numerator, new.denominator, new.value):
+    if (old.numerator, old.denominator) == (new.numerator, new.denominator) and _is_same(old.value, new.value):
         return False
     if old.is_final or is_redefined or old.version != new.version:
         return True
@@ -115,6 +118,17 @@ def is_restated(old: Number, new: Number, *, is_redefined: bool = False) -> bool
     if old.definition.partition("(")[0] in _NEVER_FINAL:
         return False
     return new.numerator > old.numerator + (old.pending or 0)
+
+
+def _is_as(old: Number, new: Number) -> bool:
+    return new.said == old.said or (
+        _is_same(old.value, new.value) and replace(new, value=None).said == replace(old, value=None).said
+    )
+
+
+def _is_same(old: float | None, new: float | None) -> bool:
+    """Whether two values are one: the last digits of a mean of fractions hang on the order they were added in."""
+    return old == new or (old is not None and new is not None and isclose(old, new, rel_tol=_ROUNDING))
 
 
 def explained(

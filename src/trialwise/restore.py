@@ -22,6 +22,7 @@ from trialwise.landing import durable
 from trialwise.landing.report import LoadReport
 from trialwise.pipeline import Progress, Refreshed, load_landed, refresh
 from trialwise.progress import step
+from trialwise.runs import Ledger, Outcome
 from trialwise.workspace import CONFIG_NAME, Workspace
 
 _CONFIG = f"workspace/{CONFIG_NAME}"
@@ -59,6 +60,7 @@ def restore(source: Path, folder: Path, *, with_refresh: bool = False, progress:
     try:
         workspace = Workspace.open(folder)
         forgetting.clean_notes(workspace)
+        _end_backup(workspace, kept)
         loaded = load_landed(workspace, progress=progress)
         forgetting.release(kept.folder.parent, kept.owner, workspace.data)
     except TrialwiseError as error:
@@ -126,6 +128,14 @@ def _lay_out(kept: Archive, folder: Path, progress: Progress | None) -> str | No
     archive.sync_folders(folder)
     durable.replace(folder / CONFIG_NAME, text if is_inside else _with_data(text))
     return None if is_inside else told
+
+
+def _end_backup(workspace: Workspace, kept: Archive) -> None:
+    """Note the end of the run that made the backup: the ledger was copied before it could say so itself."""
+    ledger = Ledger(workspace.data)
+    run = ledger.last("backup") if ledger.path.exists() else None
+    if run is not None and run.status == "running":
+        ledger.end(run.run_id, Outcome(), now=max(run.started_at, kept.created_at))
 
 
 def _check_same(copied: Entry, entry: Entry, place: Path) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from threading import Barrier, Thread
 
 import polars as pl
 import pytest
@@ -180,3 +181,26 @@ def test_no_room_is_told_as_such_and_what_was_there_stays(tmp_path: Path) -> Non
     assert all(line.startswith("the disk is full: ") for line in refused)
     assert all("Could not write file" in line and "File too large" in line for line in refused[:2])
     assert kept == "[(1, 'kept')]"
+
+
+def test_readers_of_one_file_may_begin_at_once(tmp_path: Path) -> None:
+    connect(tmp_path / "x.duckdb").close()
+    refused: list[Exception] = []
+
+    def read(barrier: Barrier) -> None:
+        barrier.wait()
+        try:
+            engine = connect(tmp_path / "x.duckdb", read_only=True, external_access=False)
+            assert engine.rows("SELECT current_setting('lock_configuration')") == [(True,)]
+            engine.close()
+        except EngineError as error:
+            refused.append(error)
+
+    for _ in range(50):  # without care, one round of three fails
+        barrier = Barrier(6)
+        threads = [Thread(target=read, args=(barrier,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert refused == []

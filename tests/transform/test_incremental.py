@@ -10,7 +10,7 @@ from tests.transform.project import Project
 
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed
-from trialwise.transform import checked
+from trialwise.transform import checked, incremental
 from trialwise.transform.build import build, create_schemas
 from trialwise.transform.changes import NONE, WHOLE, Change, images
 from trialwise.transform.graph import order
@@ -203,6 +203,45 @@ def test_a_check_looks_at_the_rows_that_came(store: Store, project: Project) -> 
         # Persons 0, 1 and 2 have labels; account 0 has events 0, 10, … 90 of persons 0, 3, 6, 2, 5, 1, 4, 0, 3, 6:
         # four of them are labelled, and eight more come.
         store.bring(store.add("raw.events", [(800 + n, 0, 1, early) for n in range(8)]))
+
+
+@pytest.mark.parametrize("key", ["[account]", "[id]"])
+def test_a_key_that_is_there_twice_is_found_among_the_rows_of_the_changed_keys(
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    # An account has a second row once it has more than ten events; its first one stays as it was.
+    capped = COUNTED.replace("count(*) AS INTEGER", "least(count(*), 10) AS INTEGER")
+    body = capped + "HAVING count(*) > 0 UNION ALL " + capped.replace("count(p.label)", "99") + "HAVING count(*) > 10\n"
+    path = project.write("marts.counted", body, BY_KEY)
+    path.write_text(path.read_text("utf-8").replace("key: [id]", f"key: {key}"), encoding="utf-8")
+    store.build()
+    monkeypatch.setattr(store, "build", lambda: None)  # which would find it too
+    early = datetime(2026, 3, 1, 10)
+    with pytest.raises(CheckFailed, match=r"is unique' found 1 bad row: .*=3, copies=2"):
+        store.bring(store.add("raw.events", [(200, 3, 6, early)]))
+
+
+@pytest.mark.parametrize("spelled", ["growth.counted", "GROWTH.counted", '"growth"."counted"', "growth . counted"])
+def test_a_check_follows_the_tables_it_reads_wherever_they_lie_and_however_they_are_spelled(
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch, spelled: str
+) -> None:
+    project.write("growth.counted", COUNTED, BY_KEY)
+    guard = f"checks: [{{name: few, level: fail, sql: 'SELECT * FROM {spelled} WHERE events > 10'}}]\n"
+    project.write("growth.guard", "SELECT CAST(c.as_of_no AS INTEGER) AS id FROM config.clock AS c", guard)
+    store.build()
+    monkeypatch.setattr(store, "build", lambda: None)  # which would find it too
+    with pytest.raises(CheckFailed, match=r"growth\.guard: check 'few' found 1 bad row"):
+        store.bring(store.add("raw.events", [(200, 3, 0, datetime(2026, 3, 1, 10))]))
+
+
+def test_rows_of_a_large_table_are_looked_for_by_their_keys_first(
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incremental, "LARGE", 0)
+    early = datetime(2026, 3, 1, 7)
+    steps, changes = store.bring(store.add("raw.events", [(200, 3, 0, early)], gone=[4]))
+    assert (steps["marts.counted"].action, changes["marts.counted"].rows) == ("restricted", 4)
+    assert store.engine.rows('SELECT count(*) FROM temp.main."places marts.counted"') == [(2,)]
 
 
 def test_a_limit_by_the_clock_changes_all_rows_it_still_holds_back(store: Store) -> None:

@@ -18,8 +18,10 @@ EXTERNAL = {
 }
 
 
-def made(body: str, header: str = "incremental: [account_key]", name: str = "intermediate.x") -> Model:
-    return parse_model(name, f"/*\ndescription: a\n{header}\n*/\n{body}", Path("x.sql"))
+def made(
+    body: str, header: str = "incremental: [account_key]", name: str = "intermediate.x", key: str = "key: [id]\n"
+) -> Model:
+    return parse_model(name, f"/*\ndescription: a\n{key}{header}\n*/\n{body}", Path("x.sql"))
 
 
 def around(model: Model) -> dict[str, Model]:
@@ -320,7 +322,7 @@ def test_a_key_a_window_does_not_carry_names_the_line() -> None:
     with pytest.raises(ModelError) as caught:
         check_incremental(model, around(model))
     assert caught.value.message == (
-        "intermediate.x, line 7: incremental: [account_key] is refused: "
+        "intermediate.x, line 8: incremental: [account_key] is refused: "
         "`SUM(e.n) OVER (ORDER BY e.n)` does not partition by the keys"
     )
 
@@ -412,3 +414,12 @@ def test_the_text_that_is_kept_has_the_days_it_is_asked_for(days: list[date] | N
     assert restricted_sql(model, models, keys, days) == restrict(model, models, keys, days).sql(
         "duckdb", comments=False
     )
+
+
+def test_rows_that_are_put_in_place_of_others_need_a_key() -> None:
+    body = f"SELECT {KEY} FROM raw.events AS e"
+    keyless = made(body, key="")
+    with pytest.raises(ModelError, match=r"^intermediate\.x: `incremental` needs a key"):
+        check_incremental(keyless, around(keyless))
+    view = made(body, "materialized: view\nincremental: [account_key]", key="")
+    check_incremental(view, around(view))  # nothing is put in place in a view

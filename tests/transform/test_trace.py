@@ -196,3 +196,31 @@ def test_a_row_of_these_results_comes_of_one_row(project: Project, query: str) -
 )
 def test_a_row_of_these_results_may_come_of_more(project: Project, query: str) -> None:
     assert not trace(project, query).is_linear_in("raw.events")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "CAST(hash(c.*) AS VARCHAR)",
+        "CAST(hash(*COLUMNS(*)) AS VARCHAR)",
+        "CAST(to_json(c) AS VARCHAR)",
+        "CAST(c AS VARCHAR)",
+        "CAST(struct_extract(c, 'as_of_no') AS VARCHAR)",
+    ],
+)
+def test_a_row_read_as_a_value_is_all_of_its_columns(project: Project, told: str) -> None:
+    found = trace(project, f"SELECT CAST(1 AS INTEGER) AS id, {told} AS told FROM config.clock AS c")
+    assert found.clock_uses("config.clock") == ({"as_of", "as_of_no"}, None)
+    assert found.columns_read("config.clock") == {"as_of", "as_of_no"}
+
+
+@pytest.mark.parametrize("star", ["*", "c.*", "c.* EXCLUDE (as_of)"])
+def test_a_star_may_stand_for_every_column_of_the_clock(project: Project, star: str) -> None:
+    query = f"WITH k AS (SELECT {star} FROM config.clock AS c) SELECT CAST(k.as_of_no AS INTEGER) AS id FROM k"
+    assert trace(project, query).clock_uses("config.clock") == ({"as_of", "as_of_no"}, None)
+
+
+def test_counting_rows_reads_no_column_of_them(project: Project) -> None:
+    assert trace(project, "SELECT CAST(count(*) AS INTEGER) AS id FROM config.clock AS c").clock_uses(
+        "config.clock"
+    ) == (set(), [])

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -45,6 +46,8 @@ _PLACE = re.compile(r"\n\nLINE \d+: (?:\.\.\.)?(.*?)(?:\.\.\.)?\n *\^+\s*$")
 _PACKED = re.compile(r'\{"exception_type":"IO","exception_message":("(?:[^"\\]|\\.)*")')
 """An error of a file inside of another one, as JSON: so are those of writes in the background told."""
 _LONGEST = 300
+_SETTING_UP = Lock()
+"""Connections of one process to one file share their settings: else one would find locked what it is about to set."""
 
 
 def cause_of(error: Exception) -> str:
@@ -312,11 +315,12 @@ def connect(
             f"{target} cannot be opened: {cause_of(error)}",
             "Check that this user may read and write it, that the disk has room, and [workspace] memory_limit.",
         ) from None
-    locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
-    if not locked:  # a file that this process has open already comes back as it was opened first
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")  # it would write to stdout, which carries data alone
-        if not external_access:
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+    with _SETTING_UP:
+        locked = connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,)
+        if not locked:  # a file that this process has open already comes back as it was opened first
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET enable_progress_bar = false")  # it would write to stdout, which carries data alone
+            if not external_access:
+                connection.execute("SET enable_external_access = false")
+                connection.execute("SET lock_configuration = true")
     return Engine(connection, None if path is None else Path(path), what_next)

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from trialwise.errors import ROOM_HINT, DiskFull
@@ -58,8 +59,33 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
         left = left[written:]
 
 
+def leftovers(path: Path) -> list[Path]:
+    """What processes that were killed while they replaced a file left beside it."""
+    return [fresh for fresh in path.parent.glob(f"{escape(path.name)}.*.new") if _is_orphaned(fresh)]
+
+
+def leftovers_below(folder: Path) -> list[Path]:
+    """The same of every file in a folder and those below it."""
+    return [fresh for fresh in folder.rglob("*.*.new") if _is_orphaned(fresh)]
+
+
+def _is_orphaned(fresh: Path) -> bool:
+    number = fresh.name.split(".")[-2]
+    if not number.isdecimal() or int(number) == os.getpid():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # it runs as another user
+        return False
+    return False
+
+
 def replace(path: Path, data: bytes) -> None:
-    """Give a file new content, all or nothing, durably; raises OSError."""
+    """Give a file new content, all or nothing, durably; raises OSError. What a killed process left of it goes."""
+    for orphan in leftovers(path):
+        orphan.unlink(missing_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:

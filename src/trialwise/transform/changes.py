@@ -17,12 +17,15 @@ class Change:
     """What happened to a table.
 
     gone, came: relations with the images of rows, all columns of the table; of a view whose rows were not worked out
-    `touched` has the values of its keys instead. is_whole: nothing is known but that it is another table now.
+    `touched` has the values of its keys instead. present: a relation with every row there is now of the incremental
+    keys that were worked out, those that stayed as they were too. is_whole: nothing is known but that it is another
+    table now.
     """
 
     gone: str | None = None
     came: str | None = None
     touched: str | None = None
+    present: str | None = None
     columns: frozenset[str] = frozenset()
     rows: int = 0
     is_whole: bool = False
@@ -46,7 +49,7 @@ def images(engine: Engine, name: str, gone: str, came: str, columns: Iterable[st
     """Keep the rows two queries give as the change of table `name`."""
     left, right = relation("gone", name), relation("came", name)
     rows = keep(engine, left, gone) + keep(engine, right, came)
-    return Change(left, right, None, frozenset(columns), rows) if rows else NONE
+    return Change(left, right, columns=frozenset(columns), rows=rows) if rows else NONE
 
 
 def difference(
@@ -62,7 +65,8 @@ def difference(
         gone, came = keep(engine, left, _without(old, new, columns)), keep(engine, right, _without(new, old, columns))
         before, now = engine.rows(f"SELECT (SELECT count(*) FROM {old}), (SELECT count(*) FROM {new})")[0]
         if now == before - gone + came:
-            return Change(left, right, None, frozenset(columns), gone + came) if gone + came else NONE
+            rows = gone + came
+            return Change(left, right, columns=frozenset(columns), rows=rows) if rows else NONE
     return images(engine, name, f"FROM {old} EXCEPT ALL FROM {new}", f"FROM {new} EXCEPT ALL FROM {old}", columns)
 
 

@@ -5,10 +5,13 @@ What a check of level `warn` found stays told until its table, or another it rea
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 from trialwise.engines.duckdb import Engine
 from trialwise.transform.changes import Change
@@ -24,7 +27,6 @@ from trialwise.transform.check import (
 )
 from trialwise.transform.model import Model
 
-_READ = re.compile(r"\b(?:raw|config|staging|intermediate|marts|lists)\.[a-z_0-9]+")
 _KEPT = """
 CREATE TABLE IF NOT EXISTS state.warnings (
     model VARCHAR NOT NULL, check_name VARCHAR NOT NULL, bad_rows BIGINT NOT NULL, sample VARCHAR[] NOT NULL
@@ -72,7 +74,19 @@ def keep(engine: Engine, results: Sequence[CheckResult]) -> None:
 
 
 def _concerns(query: CheckQuery, changes: Mapping[str, Change]) -> bool:
-    return any(name in changes and not changes[name].is_none for name in _READ.findall(query.sql))
+    """Whether a check may find something else now; of a table nothing is known of it may."""
+    read = _read_by(query.sql)
+    return read is None or any(name not in changes or not changes[name].is_none for name in read)
+
+
+@lru_cache(maxsize=1024)
+def _read_by(sql: str) -> frozenset[str] | None:
+    """The tables a check reads, in lower case as the names of models are; None where that cannot be told."""
+    try:
+        tables = parse_one(sql, dialect="duckdb").find_all(exp.Table)
+        return frozenset(f"{table.db}.{table.name}".lower() for table in tables if table.db)
+    except SqlglotError:
+        return None
 
 
 def _of_rows(engine: Engine, model: Model, change: Change) -> list[CheckResult]:
@@ -82,7 +96,7 @@ def _of_rows(engine: Engine, model: Model, change: Change) -> list[CheckResult]:
     """
     if change.is_none or change.came is None:
         return []
-    queries = list(_queries(model, change.came))
+    queries = list(_queries(model, change))
     counts = {query.check: f"(SELECT count(*) FROM ({query.sql}) AS bad)" for query in queries}
     counts |= {check: count for check, count in of_rows(model).items() if check in counts}
     started = time.perf_counter()
@@ -96,8 +110,12 @@ def _of_rows(engine: Engine, model: Model, change: Change) -> list[CheckResult]:
     ]
 
 
-def _queries(model: Model, came: str) -> Iterator[CheckQuery]:
-    own = {written.name for written in model.header.checks}
+def _queries(model: Model, change: Change) -> Iterator[CheckQuery]:
+    """The checks over the rows that came, or where they speak of several rows, over all with a key of one that came.
+
+    Where all rows of an incremental key stand and fall together these are at hand, and the table is not looked through.
+    """
+    own, came = {written.name for written in model.header.checks}, change.came
     for query in checks_of(model):
         if query.check in own:
             continue
@@ -107,6 +125,9 @@ def _queries(model: Model, came: str) -> Iterator[CheckQuery]:
             keys = (query.check.split(" determines ")[0],)
         else:
             yield replace(query, sql=query.sql.replace(f"FROM {model.name}", f"FROM {came}"))
+            continue
+        if change.present is not None and set(model.header.incremental) <= set(keys):
+            yield replace(query, sql=query.sql.replace(f"FROM {model.name}", f"FROM {change.present}"))
             continue
         names = ", ".join(f'"{name}"' for name in keys)
         rows = f"(SELECT m.* FROM {model.name} AS m SEMI JOIN {came} AS c USING ({names})) AS m"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -36,6 +36,8 @@ COMPARED = 100_000
 """Rows of a model with keys up to which a whole build is compared with what was there."""
 FEW = 1_000
 """Changed rows that are always told one by one, however few rows there are."""
+LARGE = 200_000
+"""Rows of a table from which on those of changed keys are looked for by their keys alone, and then read."""
 DAYS_LISTED = 400
 """Days up to which a restriction lists them, so that blocks without them are not read."""
 
@@ -205,20 +207,24 @@ class Incremental:
             return Step(model.name, "restricted", why, count)
         using = ", ".join(f'"{name}"' for name in names)
         days = self._days(model, changed)
-        here = f"SELECT m.* FROM {model.name} AS m SEMI JOIN {changed} AS k USING ({using})"
+        here = f"FROM {model.name} AS m SEMI JOIN {changed} AS k USING ({using})"
         if days is not None:
             listed = exp.column("activity_date", table="m").isin(*(exp.convert(day) for day in days))
             here += f" WHERE {listed.sql('duckdb')}"
         old, new = relation("old", model.name), relation("new", model.name)
         total = self.engine.rows(f"SELECT count(*) FROM {model.name}")[0][0]
-        if self._run(model, f"CREATE OR REPLACE TEMP TABLE {old} AS {here}") > MOST * total:
+        if total > LARGE:  # by their keys alone first: the other columns are then read where the rows are
+            places = relation("places", model.name)
+            self._run(model, f"CREATE OR REPLACE TEMP TABLE {places} AS SELECT m.rowid AS place {here}")
+            here = f"FROM {model.name} AS m SEMI JOIN {places} AS p ON m.rowid = p.place"
+        if self._run(model, f"CREATE OR REPLACE TEMP TABLE {old} AS SELECT m.* {here}") > MOST * total:
             return self._whole(model, f"{why}: {count:,} keys, most of its rows")
         query = restricted_sql(model, self.models, changed, days)
         self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {query}")
         unique = bool(model.header.key)
         change = difference(self.engine, model.name, old, new, model.column_names, is_unique=unique)
         self._apply(model, change)
-        self.changes[model.name] = change
+        self.changes[model.name] = change if change.is_none else replace(change, present=new)
         return Step(model.name, "restricted", why, count, change.rows)
 
     def _days(self, model: Model, changed: str) -> list[date] | None:

@@ -60,6 +60,8 @@ def check_incremental(model: Model, models: Mapping[str, Model]) -> None:
     Raises ModelError naming the model, the place and the rule. A model without `incremental` passes.
     """
     if model.header.incremental:
+        if not model.header.key and not model.is_view:
+            raise ModelError(f"{model.name}: `incremental` needs a key", "Give its header a key: the columns of a row.")
         _KeyRule(model, models).check()
     elif model.header.at_once is not None:
         raise ModelError(f"{model.name}: `at_once` is of keys, and it has no `incremental`", f"See {model.path}.")

@@ -100,6 +100,8 @@ class Trace:
         return self._uses[clock]
 
     def _clock_uses(self, clock: str) -> tuple[set[str], list[Crossing] | None]:
+        if self._reads_all_of(clock):
+            return set(self._columns[clock]), None
         columns: set[str] = set()
         crossings: list[Crossing] | None = []
         for scope, column in self._columns_of(clock):
@@ -116,10 +118,13 @@ class Trace:
         return columns, crossings
 
     def columns_read(self, table: str) -> set[str]:
-        """The columns of a table the query names; all of them where a star may stand for some."""
-        if any(_has_star(scope, table) for scope in self._scopes):
+        """The columns of a table the query names; all of them where a star or a whole row may stand for some."""
+        if self._reads_all_of(table):
             return set(self._columns[table])
         return {column.name for _, column in self._columns_of(table)}
+
+    def _reads_all_of(self, table: str) -> bool:
+        return any(_has_star(scope, table) or _has_row(scope, table) for scope in self._scopes)
 
     def _columns_of(self, table: str) -> Iterator[tuple[Scope, exp.Column]]:
         known = set(self._columns[table])
@@ -269,11 +274,16 @@ def _has_star(scope: Scope, table: str) -> bool:
     names = _aliases(scope, table)
     if not names:
         return False
-    stars = [item for item in scope.expression.expressions if item.find(exp.Star) is not None]
     return any(
-        isinstance(star, exp.Star) or (isinstance(star, exp.Column) and star.table in names)
-        for star in (item.unalias() for item in stars)
+        star.parent.table in names if isinstance(star.parent, exp.Column) else not isinstance(star.parent, exp.Count)
+        for star in scope.find_all(exp.Star)
     )
+
+
+def _has_row(scope: Scope, table: str) -> bool:
+    """Whether an alias of the table may stand for its row as a value: it then looks like a column without a table."""
+    names = _aliases(scope, table)
+    return bool(names) and any(not column.table and column.name in names for column in scope.columns)
 
 
 def _taken_from(column: exp.Column) -> str | None:
