@@ -41,6 +41,8 @@ Progress = Callable[[str, int, int], None]
 Done = TypeVar("Done")
 CLOCK_TABLE = "marts.clock"
 NEVER = datetime.fromisoformat("9999-12-31")
+WRITTEN_WHOLE = timedelta(days=7)
+"""How long what is published is a copy with changed rows in place of others, before all of it is written anew."""
 NEEDS_LENGTH = ("intermediate.event_trials", "announced_trials_have_an_end")
 
 
@@ -255,7 +257,7 @@ def _publish(
     deltas: Mapping[str, Delta],
     since: tuple[int, int, date] | None,
 ) -> Path:
-    """Publish what changed since a generation; all of it without one, and once a day, so that a file does not fray.
+    """Publish what changed since a generation; all of it without one, and once a week, so that a file does not fray.
 
     Nothing is published where nothing changed but the clock: what the results say is true of the later moment too.
     What is published goes on record with it.
@@ -265,7 +267,8 @@ def _publish(
         return workspace.published / f"{before.number:06d}.duckdb"
     today = clock.as_of_date
     deltas = {**deltas, CLOCK_TABLE: Delta()}  # it may have moved in a refresh that published nothing
-    is_brought = before is not None and since is not None and since[2] == today
+    written = today if before is None or since is None else since[2]
+    is_brought = before is not None and timedelta(0) <= today - written < WRITTEN_WHOLE
     done = chronicle.publish(
         workspace,
         store,
@@ -276,7 +279,7 @@ def _publish(
         deltas=deltas if is_brought else None,
         changed=None if before is None else deltas,
     )
-    state.note_published(store, (done.number, done.checksum, today))
+    state.note_published(store, (done.number, done.checksum, written if is_brought else today))
     return workspace.published / f"{done.number:06d}.duckdb"
 
 

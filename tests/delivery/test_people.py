@@ -76,6 +76,8 @@ def test_every_trial_a_segment_and_a_limit(published: Published) -> None:
     results = published(NOW, given())
     assert results.trials(every=True)["account_id"].to_list() == ["cask", "bolt", "acme"]
     assert results.trials(every=True, segment="pql")["account_id"].to_list() == ["cask", "acme"]
+    running = results.trials()
+    assert results.trials(every=True).filter(pl.col("account_id") != "cask").equals(running)  # reasons and segments too
     assert results.trials(limit=1)["account_id"].to_list() == ["bolt"]
     with pytest.raises(NotFoundError, match="did you mean 'pql'"):
         results.trials(segment="pgl")
@@ -88,6 +90,18 @@ def test_a_list_is_in_its_own_order_with_the_contract_first(published: Published
     assert frame.columns[: len(contract)] == sorted(contract, key=TRIAL_COLUMNS.index)
     assert frame.columns[len(contract) :] == ["stripe_url", "position"]
     assert frame["segments"].to_list()[0] == ["card_on_file", "pql"]
+
+
+def test_a_list_may_name_trials_that_have_ended(published: Published) -> None:
+    tables = given()
+    tables["lists.hot_trials"].append({"trial_id": "stripe:cask:1", "account_id": "cask", "score": 1.0, "position": 3})
+    tables["marts.trial_reasons"].append(
+        {"trial_id": "stripe:cask:1", "rank": 1, "key": "use", "text": "1 active day", "points": 5.0}
+    )
+    frame = published(NOW, tables).leads("hot_trials")
+    assert frame["account_id"].to_list() == ["acme", "bolt", "cask"]
+    assert frame["segments"].to_list() == [["card_on_file", "pql"], [], ["pql"]]
+    assert [[one["key"] for one in reasons] for reasons in frame["reasons"]] == [["use", "card"], [], ["use"]]
 
 
 def test_a_list_can_be_cut_and_an_unknown_one_names_the_nearest(published: Published) -> None:
