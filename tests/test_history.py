@@ -21,12 +21,13 @@ from trialwise import chronicle
 from trialwise.delivery import past, shown
 from trialwise.delivery.publishing import Delta
 from trialwise.delivery.reader import Reader
+from trialwise.engines.duckdb import connect
 from trialwise.errors import InputError, NotFoundError
 from trialwise.history import History, Number
 from trialwise.landing import suppression
 from trialwise.landing.manifest import Manifest
 from trialwise.landing.suppression import Names
-from trialwise.restating import compare, is_restated
+from trialwise.restating import TRIALS_NAMED, compare, is_restated
 from trialwise.shipped import packaged_sql
 
 APRIL = "2026-04-01"
@@ -237,6 +238,156 @@ def test_late_events_restate_stickiness(book: Book) -> None:
     assert row["period_start"] == date(2026, 1, 1)
     assert row["new"] > row["old"]
     assert row["why"] == "late facts: 1 event record"
+
+
+# ── late usage, by the segments it moves trials in and out of ────────────────
+
+
+def stay(name: str, day: str, left: str | None = None, segment: str = "pql") -> dict[str, Any]:
+    """A stay of a trial in a segment."""
+    return {"trial_id": f"stripe:{name}:1", "account_id": name, "segment": segment,
+            "entered_on": date.fromisoformat(day), "left_on": left and date.fromisoformat(left)}  # fmt: skip
+
+
+def stays(*rows: dict[str, Any], version: str = "1") -> dict[str, Any]:
+    """Tables a workspace with the segment pql has more."""
+    return {"marts.memberships": rows, "marts.segments": [{"segment": "pql", "version": version}]}
+
+
+JANUARY = [paid("a"), unpaid("b"), unpaid("c"), paid("d")]
+LATE_EVENTS = (
+    "INSERT INTO raw.loads VALUES (1), (2); INSERT INTO raw.dim_account VALUES (1, 'a'), (2, 'b'), (3, 'c');"
+    "INSERT INTO raw.events VALUES (1, 3, '2026-01-08', 1), (2, 3, '2026-01-08', 2), (3, 3, '2026-01-09', 2),"
+    "(4, 2, '2026-01-10', 2), (5, 1, '2026-01-10', 2)"
+)
+SEGMENT_DAYS = "1 trial of it changed: segment days moved 1x"
+
+
+@pytest.fixture
+def leads(tmp_path: Path) -> Book:
+    """Of a and d, which pay, and b and c, which do not, a qualifies on 7 January, day 3 of all four."""
+    book = Book(tmp_path, metrics=("pql_conversion", "new_trials"))
+    book.publish(APRIL, JANUARY, more=stays(stay("a", "2026-01-07"), stay("b", "2026-01-15", segment="quiet")))
+    return book
+
+
+def test_late_usage_explains_pql_conversion(leads: Book) -> None:
+    """Then c is found to have qualified on the 9th, day 5. Compared with on day 3: b, c, d; on day 5: b, d."""
+    quiet = stay("b", "2026-01-10", segment="quiet")  # another segment, which pql_conversion does not read
+    again = [stay("a", "2026-01-07", "2026-01-12"), stay("a", "2026-01-14")]  # who qualified once stays it
+    leads.publish("2026-04-02", JANUARY, more=stays(*again, stay("c", "2026-01-09"), quiet), raw=LATE_EVENTS)
+    rows = {row["definition"]: row for row in restated(leads, by="month")}
+    assert {name: (row["old"], row["new"]) for name, row in rows.items()} == {
+        "first_qualified": (1.0, 0.5),  # a; a of a and c
+        "baseline": (pytest.approx(1 / 3), pytest.approx((1 / 3 + 1 / 2) / 2)),
+        "lift": (pytest.approx(3.0), pytest.approx(1.2)),
+    }
+    for row in rows.values():
+        assert row["period_start"] == date(2026, 1, 1)
+        assert row["causes"] == ["late_facts"]
+        assert row["why"] == f"late facts: 2 event records; {SEGMENT_DAYS}"
+        assert row["trials"] == ["stripe:c:1: segment days moved"]
+
+
+def test_a_trial_counts_where_it_qualified_and_where_it_could_be_compared_with(leads: Book) -> None:
+    """c qualifies on the 14th in place of nowhere: as a lead in its week, as no other from then to its end on the 19th.
+
+    Of the week from the 12th nothing was known: nobody had qualified. In that from the 5th it is one of three still.
+    """
+    leads.publish("2026-04-02", JANUARY, more=stays(stay("a", "2026-01-07"), stay("c", "2026-01-14")), raw=LATE_EVENTS)
+    weeks = {(row["definition"], row["period_start"]): row for row in restated(leads, by="week")}
+    twelfth = date(2026, 1, 12)
+    assert weeks.keys() == {("first_qualified", twelfth), ("baseline", twelfth), ("lift", twelfth)}
+    assert (weeks["baseline", twelfth]["old"], weeks["baseline", twelfth]["new"]) == (None, 0.5)
+    assert all(row["trials"] == ["stripe:c:1: segment days moved"] for row in weeks.values())
+
+
+def test_one_that_qualified_earlier_moves_the_weeks_of_both_days(leads: Book) -> None:
+    """a qualified on the 14th, not the 7th: it leaves the week from the 5th and comes into that from the 12th."""
+    leads.publish("2026-04-02", JANUARY, more=stays(stay("a", "2026-01-14")), raw=LATE_EVENTS)
+    rows = restated(leads, by="week", definition="first_qualified")
+    assert {row["period_start"]: (row["old"], row["new"]) for row in rows} == {
+        date(2026, 1, 5): (1.0, None),
+        date(2026, 1, 12): (None, 1.0),
+    }
+    assert [row["why"] for row in rows] == [f"late facts: 1 event record; {SEGMENT_DAYS}"] * 2
+
+
+def test_segment_days_explain_no_metric_that_reads_none(leads: Book) -> None:
+    """e is a trial nobody knew of; that it is new explains both metrics, what c did only the one of segments."""
+    trials = [*JANUARY, unpaid("e")]
+    leads.publish("2026-04-02", trials, more=stays(stay("a", "2026-01-07"), stay("c", "2026-01-09")), raw=LATE_EVENTS)
+    [started] = restated(leads, metric="new_trials", by="month")
+    assert started["trials"] == ["stripe:e:1: new"]
+    assert started["why"].endswith("; 1 trial of it changed: new 1x")
+    [first] = restated(leads, definition="first_qualified", by="month")
+    assert first["trials"] == ["stripe:c:1: segment days moved", "stripe:e:1: new"]
+
+
+def test_a_trial_that_is_gone_is_not_named_by_its_segment_days(leads: Book) -> None:
+    """c, which ended in January, qualified on 10 February; then it is gone, as somebody forgotten is."""
+    leads.publish("2026-04-02", JANUARY, more=stays(stay("a", "2026-01-07"), stay("c", "2026-02-10")))
+    left = [row for row in JANUARY if row["account_id"] != "c"]
+    leads.publish("2026-04-03", left, more=stays(stay("a", "2026-01-07")))
+    [row] = restated(leads, definition="first_qualified", period_start=date(2026, 2, 1), by="month", new=None)
+    assert (row["old"], row["causes"], row["why"], row["trials"]) == (0.0, ["removed"], "1 trial gone", [])
+
+
+def test_a_segment_that_is_defined_otherwise_is_the_first_cause(leads: Book) -> None:
+    leads.publish(APRIL, JANUARY, more=stays(stay("a", "2026-01-07"), stay("c", "2026-01-09"), version="2"))
+    [row] = restated(leads, definition="first_qualified", by="month")
+    assert row["causes"] == ["definition"]
+    assert row["why"] == f"definition: version 1+pql:1 -> 1+pql:2; {SEGMENT_DAYS}"
+
+
+def test_a_few_of_many_trials_are_named(tmp_path: Path) -> None:
+    book = Book(tmp_path, metrics=("pql_conversion",))
+    names = [f"t{n:02d}" for n in range(TRIALS_NAMED + 5)]
+    trials = [unpaid(name) for name in names]
+    book.publish(APRIL, trials, more=stays())
+    book.publish("2026-04-02", trials, more=stays(*(stay(name, "2026-01-07") for name in names)))
+    [row] = restated(book, definition="first_qualified", by="month")
+    assert row["why"] == "nothing was loaded since; 25 trials of it changed: segment days moved 25x"
+    assert row["trials"] == [f"stripe:{name}:1: segment days moved" for name in names[:TRIALS_NAMED]]
+
+
+@pytest.mark.parametrize(
+    "change", ["DROP TABLE marts.memberships", "ALTER TABLE marts.memberships RENAME COLUMN entered_on TO since"]
+)
+def test_a_generation_before_without_segment_days_costs_nothing_else(leads: Book, change: str) -> None:
+    with_other = connect(leads.data / "published" / "000001.duckdb")
+    with_other.execute(change)
+    with_other.close()
+    trials = [paid("a"), unpaid("b"), paid("c"), paid("d")]
+    leads.publish("2026-04-02", trials, more=stays(stay("a", "2026-01-07"), stay("b", "2026-01-09")), raw=LATE_EVENTS)
+    [row] = restated(leads, definition="first_qualified", by="month")
+    assert row["trials"] == ["stripe:c:1: expired -> converted"]
+
+
+def test_a_metric_of_ones_own_that_reads_segment_days_is_explained_by_any(tmp_path: Path) -> None:
+    """Days in a segment, per month: b is quiet for two days of January, then found to have been for three."""
+    (tmp_path / "sql" / "metrics").mkdir(parents=True)
+    (tmp_path / "sql" / "metrics" / "quiet_days.sql").write_text(QUIET_DAYS, encoding="utf-8")
+    book = Book(tmp_path, metrics=("quiet_days",))
+    book.publish(APRIL, JANUARY, more=stays(stay("b", "2026-01-15", "2026-01-17", "quiet")))
+    book.publish("2026-04-02", JANUARY, more=stays(stay("b", "2026-01-15", "2026-01-18", "quiet")), raw=LATE_EVENTS)
+    [row] = restated(book, by="month")
+    assert (row["old"], row["new"], row["trials"]) == (2, 3, ["stripe:b:1: segment days moved"])
+    assert row["why"] == f"late facts: 1 event record; {SEGMENT_DAYS}"
+
+
+QUIET_DAYS = """
+SELECT 'quiet_days' AS metric, '' AS definition, p.period_start, p.period_end, CAST(NULL AS VARCHAR) AS split_key,
+    CAST(NULL AS VARCHAR) AS split_value, '1' AS version,
+    CAST(sum(m.left_on - m.entered_on) AS BIGINT) AS numerator, NULL AS denominator, NULL AS pending,
+    CAST(sum(m.left_on - m.entered_on) AS DOUBLE) AS value, 'days' AS unit, TRUE AS is_final
+FROM (SELECT DISTINCT period_start, period_end FROM marts.periods WHERE unit = $by) AS p
+JOIN marts.memberships AS m ON m.entered_on >= p.period_start AND m.entered_on < p.period_end
+GROUP BY ALL
+"""
+
+
+# ── what is recorded ─────────────────────────────────────────────────────────
 
 
 def test_a_moment_before_the_last_record_is_not_recorded(book: Book) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from trialwise.delivery.metrics import DEFAULT_SEGMENT, METRICS
 from trialwise.engines.duckdb import Engine, EngineError
 from trialwise.history import Key, Number, Restated
 
@@ -34,6 +35,8 @@ LEFT_OUT = {
 """Why records that were loaded once are no longer: cause and text."""
 BY_DAY = "intermediate.trial_days"
 """The table that what follows is about: usage by day, scores, segments."""
+STAYS = "marts.memberships"
+"""The table of trials' stays in segments, which late usage moves while marts.trials stays as it is."""
 _OF_DAYS = frozenset({"usage", "features", "milestones", "attributes", "segments", "score"})
 """Sections of the configuration that matter to that table alone."""
 
@@ -146,7 +149,7 @@ def explained(
     now, by the cause. upstream: of each metric, the tables behind it.
     Where several things changed at once all of them are told: what each did by itself is not worked out.
     """
-    facts = _facts(store, found, basis)
+    facts = _facts(store, found, basis, upstream)
     restated = []
     for place, one in enumerate(found):
         said = _definitions(one, basis.context, context, upstream.get(one.old.metric, ()))
@@ -305,7 +308,7 @@ FROM marts.trials LIMIT 0
 """
 _TOUCHED = """
 CREATE OR REPLACE TEMP TABLE touched_trials AS
-SELECT r.place, c.trial_id, c.account_id, c.old_account_id, c.change
+SELECT r.place, c.trial_id, c.account_id, c.old_account_id, c.customer_id, c.change
 FROM restated_numbers AS r
 JOIN changed_trials AS c ON CASE r.kind
     WHEN 'start' THEN c.old_start BETWEEN r.first AND r.last OR c.new_start BETWEEN r.first AND r.last
@@ -320,6 +323,49 @@ JOIN changed_trials AS c ON CASE r.kind
     ELSE (c.old_start <= r.last AND coalesce(c.old_end >= r.first, TRUE))
         OR (c.new_start <= r.last AND coalesce(c.new_end >= r.first, TRUE)) END
 """
+_MOVED = """
+CREATE OR REPLACE TEMP TABLE moved_stays AS
+WITH moved AS (  -- from the first to the last day on which a trial is in a segment by one generation alone
+    SELECT coalesce(n.trial_id, o.trial_id) AS trial_id, coalesce(n.segment, o.segment) AS segment,
+        max(n.account_id) AS account_id, max(o.account_id) AS old_account_id,
+        min(CASE WHEN o.trial_id IS NULL OR n.trial_id IS NULL THEN coalesce(n.entered_on, o.entered_on)
+            ELSE least(n.left_on, o.left_on) END) AS first,
+        max(CASE WHEN (o.trial_id IS NOT NULL AND o.left_on IS NULL) OR (n.trial_id IS NOT NULL AND n.left_on IS NULL)
+            THEN DATE 'infinity' ELSE greatest(n.left_on, o.left_on) END) AS last
+    FROM published_before.marts.memberships AS o
+    FULL JOIN marts.memberships AS n
+        ON n.trial_id = o.trial_id AND n.segment = o.segment AND n.entered_on = o.entered_on
+    WHERE o.trial_id IS NULL OR n.trial_id IS NULL OR n.left_on IS DISTINCT FROM o.left_on
+    GROUP BY ALL
+),
+old_entries AS (
+    SELECT trial_id, segment, min(entered_on) AS day FROM published_before.marts.memberships GROUP BY trial_id, segment
+),
+new_entries AS (SELECT trial_id, segment, min(entered_on) AS day FROM marts.memberships GROUP BY trial_id, segment)
+SELECT m.trial_id, m.segment, coalesce(m.account_id, t.account_id, m.old_account_id) AS account_id, m.old_account_id,
+    t.stripe_customer_id AS customer_id, t.start_date AS start, t.effective_end_date AS ends, m.first, m.last,
+    o.day AS old_entry, n.day AS new_entry, o.day IS DISTINCT FROM n.day AS is_entry_moved,
+    CASE WHEN t.trial_id IS NULL THEN 'gone' ELSE 'segment days moved' END AS change
+FROM moved AS m
+LEFT JOIN marts.trials AS t ON t.trial_id = m.trial_id
+LEFT JOIN old_entries AS o ON o.trial_id = m.trial_id AND o.segment = m.segment
+LEFT JOIN new_entries AS n ON n.trial_id = m.trial_id AND n.segment = m.segment
+"""
+_TOUCHED_BY_STAYS = """
+INSERT INTO touched_trials
+SELECT r.place, m.trial_id, max(m.account_id), max(m.old_account_id), max(m.customer_id), max(m.change)
+FROM restated_numbers AS r
+JOIN moved_stays AS m ON CASE r.stays
+    WHEN 'entry' THEN m.segment = r.segment AND m.is_entry_moved
+        AND (m.old_entry BETWEEN r.first AND r.last OR m.new_entry BETWEEN r.first AND r.last)
+    WHEN 'until entry' THEN m.segment = r.segment AND m.is_entry_moved AND least(m.old_entry, m.new_entry) <= r.last
+        AND (greatest(m.old_entry, m.new_entry) >= r.first
+            OR ((m.old_entry IS NULL OR m.new_entry IS NULL) AND coalesce(m.ends >= r.first, TRUE)))
+    WHEN 'any' THEN (m.first <= r.last AND m.last >= r.first)
+        OR (m.start <= r.last AND coalesce(m.ends >= r.first, TRUE)) END
+WHERE NOT EXISTS (SELECT 1 FROM touched_trials AS t WHERE t.place = r.place AND t.trial_id = m.trial_id)
+GROUP BY r.place, m.trial_id
+"""
 _FIRST_TRIALS = """
 SELECT place, trial_id, account_id, change
 FROM (SELECT t.*, row_number() OVER (PARTITION BY place ORDER BY change = 'other facts', trial_id) AS n
@@ -328,15 +374,16 @@ WHERE n <= $most ORDER BY place, n
 """
 _CHANGES = "SELECT place, change, count(*) FROM touched_trials GROUP BY place, change"
 _LATE = """
-WITH accounts AS (
-    SELECT DISTINCT trial_id, account_id FROM changed_trials
-    UNION SELECT DISTINCT trial_id, old_account_id FROM changed_trials WHERE old_account_id IS NOT NULL
+WITH customers AS (SELECT DISTINCT trial_id, customer_id FROM touched_trials),
+accounts AS (
+    SELECT DISTINCT trial_id, account_id FROM touched_trials
+    UNION SELECT DISTINCT trial_id, old_account_id FROM touched_trials WHERE old_account_id IS NOT NULL
 ),
 found AS (
     SELECT c.trial_id, 'Stripe' AS source, coalesce(s.event_type, concat(s.object_type, ' object')) AS what,
         CAST(s.record_id AS VARCHAR) AS record
     FROM raw.stripe AS s
-    JOIN changed_trials AS c ON c.customer_id = coalesce(CASE WHEN s.object_type = 'customer' THEN s.object_id END,
+    JOIN customers AS c ON c.customer_id = coalesce(CASE WHEN s.object_type = 'customer' THEN s.object_id END,
         json_extract_string(s.object, '$.customer.id'), json_extract_string(s.object, '$.customer'))
     WHERE s.load_id > $load
     UNION ALL
@@ -373,25 +420,34 @@ _KINDS = {
     "dau_mau_28d": "activity",
 }  # fmt: skip
 """What places a trial in a period, by definition."""
+_STAYS_KINDS = {"first_qualified": "entry", "baseline": "until entry", "lift": "until entry"}
+"""What places a trial whose stays moved, by definition of a shipped metric: the day it first was a member, or every day
+that it was one to compare with by one of the two. Of other metrics nobody knows what they read of stays."""
 
 
-def _facts(store: Engine, found: Sequence[Candidate], basis: Basis) -> _Facts:
+def _facts(store: Engine, found: Sequence[Candidate], basis: Basis, upstream: Mapping[str, Collection[str]]) -> _Facts:
     """Compare the trials published before with those of now, and look for records that came since."""
     facts = _Facts(defaultdict(list), defaultdict(dict), defaultdict(list), {})
     if not found:
         return facts
-    _compare_trials(store, basis.file)
+    stays = [_stays_kind_of(one.old) if STAYS in upstream.get(one.old.metric, ()) else None for one in found]
+    has_moved = _compare(store, basis.file, has_stays=any(stays))
     places = {
         "places": list(range(len(found))),
         "kinds": [_KINDS.get(one.old.definition.partition("(")[0], _kind_of(one.old)) for one in found],
+        "stays": stays,
+        "segment": DEFAULT_SEGMENT,
         "starts": [one.old.period_start for one in found],
         "ends": [one.old.period_end for one in found],
     }
     store.execute(
         "CREATE OR REPLACE TEMP TABLE restated_numbers AS SELECT unnest($places) AS place, unnest($kinds) AS kind,"
+        " CAST(unnest($stays) AS VARCHAR) AS stays, $segment AS segment,"
         " CAST(unnest($starts) AS DATE) AS first, CAST(unnest($ends) AS DATE) - 1 AS last", places,
     )  # fmt: skip
     store.execute(_TOUCHED)
+    if has_moved:
+        store.execute(_TOUCHED_BY_STAYS)
     for place, trial_id, account_id, change in store.rows(_FIRST_TRIALS, {"most": TRIALS_NAMED}):
         facts.trials[place].append((trial_id, account_id, change))
     for place, change, count in store.rows(_CHANGES):
@@ -401,7 +457,7 @@ def _facts(store: Engine, found: Sequence[Candidate], basis: Basis) -> _Facts:
         for place, source, what, count in store.rows(_LATE, {"load": basis.last_load}):
             facts.late[place].append((source, what, count))
         facts.loaded = dict(store.rows(_LOADED, {"load": basis.last_load}))
-    for table in ("changed_trials", "restated_numbers", "touched_trials"):
+    for table in ("changed_trials", "moved_stays", "restated_numbers", "touched_trials"):
         store.execute(f"DROP TABLE IF EXISTS temp.{table}")
     return facts
 
@@ -410,18 +466,33 @@ def _kind_of(number: Number) -> str:
     return "start" if number.definition.startswith("from_start") or number.definition.startswith("from_end") else ""
 
 
-def _compare_trials(store: Engine, file: Path | None) -> None:
-    """Fill changed_trials; with none where the generation before is gone, or of another shape."""
+def _stays_kind_of(number: Number) -> str:
+    return _STAYS_KINDS.get(number.definition, "any") if number.metric in METRICS else "any"
+
+
+def _compare(store: Engine, file: Path | None, *, has_stays: bool) -> bool:
+    """Fill changed_trials, with none where the generation before is gone or of another shape; and moved_stays where
+    stays are asked for: whether they could be compared.
+    """
     store.execute(_NO_TRIALS)
     if file is None:
-        return
+        return False
     try:
         store.execute(f"ATTACH {exp.Literal.string(str(file)).sql('duckdb')} AS {_BEFORE} (READ_ONLY)")
     except EngineError:
-        return
+        return False
     try:
-        store.execute(_CHANGED)
-    except EngineError:
-        store.execute(_NO_TRIALS)
+        if not _can(store, _CHANGED):
+            store.execute(_NO_TRIALS)
+        return has_stays and _can(store, _MOVED)
     finally:
         store.execute(f"DETACH {_BEFORE}")
+
+
+def _can(store: Engine, statement: str) -> bool:
+    """Whether a statement over the generation before could be carried out."""
+    try:
+        store.execute(statement)
+    except EngineError:
+        return False
+    return True
