@@ -123,6 +123,8 @@ def _refresh_at(folder: Path, moment: str) -> None:
 
 def _lists(folder: Path, day: str) -> list[tuple[Any, ...]]:
     frame = past.lists(past.history_of(Workspace.open(folder)), day=date.fromisoformat(day), name="running")
+    first = frame["first_listed_at"].is_null().to_list()
+    assert first == frame["is_backfilled"].to_list(), "nobody saw the lists of a day that was filled in"
     return list(frame.select("position", "account_id", "is_backfilled", "generation").iter_rows())
 
 
@@ -174,7 +176,7 @@ def test_days_nobody_refreshed_on_are_filled_in_from_what_was_known_then(tmp_pat
     assert _lists(folder, "2026-03-14") == [
         (1, "first", False, 2), (2, "told-late", False, 2), (3, "second", False, 2),
     ]  # fmt: skip
-    found = past.lists(past.history_of(Workspace.open(folder)), day=date(2026, 3, 13), name="running")
+    found = past.lists(past.history_of(Workspace.open(folder)), day=date(2026, 3, 14), name="running")
     shown = dict(zip(found["account_id"], found["first_listed_at"], strict=True))
     assert shown["first"] < shown["second"] == shown["told-late"], "first shown on the 10th, the others on the 14th"
     shutil.rmtree(folder / "data" / "published")

@@ -494,7 +494,8 @@ LISTED_COLUMNS = (
 )  # fmt: skip
 _LISTED = """
 SELECT d.day, l.list, d.position, t.trial_id, t.account_id, d.score_hundredths / 100.0 AS score,
-    f.published_at AS first_listed_at, r.published_at, r.generation, r.is_backfilled, c.digest AS definitions
+    CASE WHEN r.is_backfilled = 0 THEN f.published_at END AS first_listed_at, r.published_at, r.generation,
+    r.is_backfilled, c.digest AS definitions
 FROM listed AS d
 JOIN {kept} AS r ON r.record_id = d.record_id
 JOIN contexts AS c ON c.context_id = r.context_id

@@ -30,6 +30,7 @@ app = typer.Typer()
 backups = typer.Typer(
     cls=_MakesOne,
     help=r"Copy what cannot be made again: trialwise backup \[TARGET] is trialwise backup make \[TARGET].",
+    epilog=examples("trialwise backup", "trialwise backup /mnt/backups", "trialwise backup list"),
 )
 
 

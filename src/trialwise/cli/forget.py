@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from trialwise.forgetting import Forgotten
     from trialwise.subject import Kind
 
-app = typer.Typer(help="Erase everything of an account or user, for good, and leave out what of it arrives later.")
+app = typer.Typer(
+    help="Erase everything of an account or user, for good, and leave out what of it arrives later.",
+    epilog=examples("trialwise forget account acme --dry-run", "trialwise forget user ana@acme.example"),
+)
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would go, and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
