@@ -514,6 +514,46 @@ def test_killed_at_any_step_the_same_command_or_a_refresh_finishes(tmp_path: Pat
         assert screen.is_screened(pipeline.Landing(held.landing), suppression.read(held.landing))
 
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from trialwise.landing import durable, screen
+from tests.test_forgetting import act
+
+def ended(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def replaced(path, content, replace=durable.replace):
+    ended() if path.name == screen.NAME else replace(path, content)
+
+if sys.argv[2] == "noted":
+    durable.replace = replaced
+else:
+    screen._Work._file_names = ended
+act(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("when", "erased", "masked"), [("noted", 9, 1), ("taking out", None, None)])
+def test_a_forget_that_was_killed_never_says_that_nothing_went(
+    tmp_path: Path, when: str, erased: int | None, masked: int | None
+) -> None:
+    """Killed when all 9 records, and 1 of another's, are out of landing: right before the list that landing was held
+    against is noted, or before that, when nothing says how many they were.
+    """
+    held = copied(built, tmp_path / "acme")
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(held.folder), when], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not screen.is_screened(pipeline.Landing(held.landing), suppression.read(held.landing))
+    run("refresh", "-C", held.folder)
+    assert holding(held.data, *SECRETS) == {}
+    [row] = run("forget", "list", "-f", "json", "-C", held.folder).rows()
+    assert row["done_at"] is not None
+    assert (row["erased"], row["masked"]) == (erased, masked)
+    again = forgetting.forget(held, "account", ["acme-4711"])
+    assert (again.was_done, again.erased, again.masked, again.customers) == (True, erased, masked, 1)
+
+
 def test_beside_a_server_that_takes_what_comes(tmp_path: Path) -> None:
     held = copied(built, tmp_path / "acme")
     with serving(held.folder) as served:

@@ -53,7 +53,8 @@ class Forgotten:
     results and stores. notes: entries of the run ledger, cursors and the notes on Stripe. delivered: files of lists.
     backups: those that still hold the records; the next backup into their folder removes them. untold: folders backups
     were made into that could not be told, with the reason. left: folders of delivered lists that are out of reach.
-    was_done: it had been done before, at `done_at`.
+    was_done: it had been done before, at `done_at`. Where that one was killed while it took records out of landing,
+    erased, masked, segments and compacted are None: nobody knows.
     """
 
     kind: str
@@ -63,10 +64,10 @@ class Forgotten:
     people: int = 0
     addresses: int = 0
     customers: int = 0
-    erased: int = 0
-    masked: int = 0
-    segments: int = 0
-    compacted: int = 0
+    erased: int | None = 0
+    masked: int | None = 0
+    segments: int | None = 0
+    compacted: int | None = 0
     events: int = 0
     identities: int = 0
     stripe_records: int = 0
@@ -97,7 +98,9 @@ class Undone:
 
 
 STORE = "store.duckdb"
-_COUNTED = tuple(one.name for one in fields(Forgotten) if one.type == "int")
+_IN_LANDING = ("erased", "masked", "segments", "compacted")
+"""Counts of what cannot be found a second time."""
+_COUNTED = (*_IN_LANDING, *(one.name for one in fields(Forgotten) if one.type == "int"))
 """Its counts."""
 
 
@@ -199,13 +202,18 @@ def _found(
         def listed(kept: Suppression) -> Suppression:
             kept = kept if kept.salt else suppression.fresh()
             for one in ids:
-                kept = kept.with_request(Request(kept.key(one), kind, asked_at), who.names)
+                kept = kept.with_request(Request(kept.key(one), kind, asked_at, counts=_counts_of(who)), who.names)
             return kept
+
+        def note(seen: Screened) -> None:
+            counts = {name: getattr(seen, name) for name in _IN_LANDING}
+            suppression.change(landing.folder, lambda kept: _with_counts(kept, asked_at, counts))
 
         kept = suppression.change(landing.folder, listed)
         seen = screen.screen(
             landing, settings, TRANSLATORS, now=utc_now(), names=who.names, former=former,
             until=landing.manifest().last_loaded, memory_limit=limit, progress=step(progress, "taking out of landing"),
+            note=note,
         )  # fmt: skip
         return _counted(workspace, Forgotten(kind, kept.key(ids[0]), asked_at), who, seen)
 
@@ -247,11 +255,10 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
         "delivered": delivered,
         "backups": backups,
     }
-    counts = {**({} if found is None else _counts(found)), **more}
 
     def with_done(kept: Suppression) -> Suppression:
         for request in kept.pending:
-            kept = kept.with_request(replace(request, done_at=done_at, counts=counts))
+            kept = kept.with_request(replace(request, done_at=done_at, counts={**request.counts, **more}))
         return kept
 
     suppression.change(landing.folder, with_done)
@@ -312,16 +319,11 @@ def _counted(workspace: Workspace, found: Forgotten, who: Subject, seen: Screene
     """With all that can be counted before anything is done."""
     return replace(
         found,
-        people=who.people,
-        addresses=len(who.names.addresses),
-        customers=who.customers,
+        **_counts_of(who),
         erased=seen.erased,
         masked=seen.masked,
         segments=seen.segments,
         compacted=seen.compacted,
-        events=who.events,
-        identities=who.identities,
-        stripe_records=who.stripe_records,
         generations=len(list(workspace.published.glob("*.duckdb"))),
         moments=len(list((workspace.data / "moments").glob("*.duckdb"))),
         set_aside=len(_set_aside(workspace)),
@@ -330,12 +332,28 @@ def _counted(workspace: Workspace, found: Forgotten, who: Subject, seen: Screene
     )
 
 
-def _counts(found: Forgotten) -> Mapping[str, int]:
-    return {name: getattr(found, name) for name in _COUNTED}
+def _counts_of(who: Subject) -> dict[str, Any]:
+    return {
+        "people": who.people,
+        "addresses": len(who.names.addresses),
+        "customers": who.customers,
+        "events": who.events,
+        "identities": who.identities,
+        "stripe_records": who.stripe_records,
+    }
+
+
+def _with_counts(kept: Suppression, asked_at: datetime, counts: Mapping[str, int]) -> Suppression:
+    """The list with counts added to the requests of an instant."""
+    for request in kept.pending:
+        if request.asked_at == asked_at:
+            kept = kept.with_request(replace(request, counts={**request.counts, **counts}))
+    return kept
 
 
 def _receipt(request: Request) -> Forgotten:
-    counts: dict[str, Any] = {name: count for name, count in request.counts.items() if name in _COUNTED}
+    counts: dict[str, Any] = dict.fromkeys(_IN_LANDING)
+    counts |= {name: count for name, count in request.counts.items() if name in _COUNTED}
     return replace(Forgotten(request.kind, request.key, request.asked_at, request.done_at), **counts)
 
 

@@ -87,8 +87,8 @@ def list_requests(form: As = Format.table, output: Output = None, folder: Folder
             one.kind,
             one.asked_at,
             one.done_at,
-            one.counts.get("erased", 0),
-            one.counts.get("masked", 0),
+            0 if one.is_undo else one.counts.get("erased"),
+            0 if one.is_undo else one.counts.get("masked"),
         )
         for one in requests(open_workspace(folder))
     ]

@@ -86,6 +86,7 @@ def screen(
     until: int | None = None,
     memory_limit: str | None = None,
     progress: Progress | None = None,
+    note: Callable[[Screened], None] | None = None,
 ) -> Screened:
     """Take out what is left of who is on the list: from segments that came since, from all when the list is another.
 
@@ -93,6 +94,7 @@ def screen(
     that one are searched for these names alone, which is quicker than holding every word against the list. until: the
     last segment to look at. store: the owned one, with every load that was noted: it tells which ids found on the way
     are somebody else's, and whether it holds records of theirs by now; then the forget is to be done once more.
+    note: told what was found before it is noted that all were looked at: nobody could find it a second time.
     For the process that owns the store. Raises DiskFull, StoreError: what is done stays done, the next call goes on.
     """
     kept = suppression.read(landing.folder)
@@ -119,6 +121,8 @@ def screen(
         raise kind(f"{landing.folder} cannot be written: {error}", _AGAIN) from error
     except EngineError as error:
         raise StoreError(f"{landing.folder} cannot be searched: {cause_of(error)}", _AGAIN) from error
+    if note is not None:
+        note(found)
     _keep_state(landing.folder, learning.kept.digest, end)
     return found
 

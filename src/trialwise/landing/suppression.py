@@ -84,7 +84,8 @@ def named(told: Iterable[tuple[str, str]]) -> Names:
 class Request:
     """One forget, or one undo of it. Instants are UTC without zone; done_at is None until nothing is left of it.
 
-    key: the beginning of the hash of the id that was named, which tells nobody whose it is. counts: what went.
+    key: the beginning of the hash of the id that was named, which tells nobody whose it is. counts: what went,
+    as far as it is known.
     names: hashes that it put on the list, or took off, by kind.
     """
 
