@@ -376,6 +376,22 @@ def test_a_metric_of_ones_own_that_reads_segment_days_is_explained_by_any(tmp_pa
     assert row["why"] == f"late facts: 1 event record; {SEGMENT_DAYS}"
 
 
+@pytest.mark.parametrize(("counted", "kept"), [("HUGEINT", [(2, 2.0)]), ("DECIMAL(9, 1)", [(2, 2.0)]), ("1.75 *", [])])
+def test_numbers_of_ones_own_may_be_of_any_type_and_count_whole_things(
+    tmp_path: Path, counted: str, kept: list[tuple[int, float]]
+) -> None:
+    (tmp_path / "sql" / "metrics").mkdir(parents=True)
+    days = "CAST(sum(m.left_on - m.entered_on) AS BIGINT)"
+    told = f"1.75 * {days}" if counted == "1.75 *" else days.replace("BIGINT", counted)
+    text = QUIET_DAYS.replace(days, told).replace("AS DOUBLE", f"AS {'DOUBLE' if counted == '1.5 *' else counted}")
+    (tmp_path / "sql" / "metrics" / "quiet_days.sql").write_text(text, encoding="utf-8")
+    book = Book(tmp_path, metrics=("quiet_days",))
+    book.publish(APRIL, JANUARY, more=stays(stay("b", "2026-01-15", "2026-01-17", "quiet")))
+    known = history(book).known(date(2026, 4, 1)).numbers.values()
+    found = [one for _, one, _ in known if one.metric == "quiet_days" and one.by == "month"]
+    assert [(one.numerator, one.value) for one in found] == kept
+
+
 QUIET_DAYS = """
 SELECT 'quiet_days' AS metric, '' AS definition, p.period_start, p.period_end, CAST(NULL AS VARCHAR) AS split_key,
     CAST(NULL AS VARCHAR) AS split_value, '1' AS version,

@@ -43,7 +43,7 @@ class SqliteFile:
             try:
                 return self._try(task, begin)
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                if not _is_damage(error):
                     raise
                 self._set_aside(str(error))
                 return self._try(task, begin)
@@ -117,7 +117,7 @@ class SqliteFile:
                     _check(connection)
                 return
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                if not _is_damage(error):
                     raise
             number = 1
             while (kept := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
@@ -130,6 +130,11 @@ class SqliteFile:
 
         log = structlog.get_logger("trialwise.sqlite_file")
         log.warning(f"the {self.what} was damaged; it is begun anew", error=why, kept=kept.name)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is at fault; an error of Python's own, of a value of no known type, has no code."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def _check(connection: sqlite3.Connection) -> None:

@@ -141,10 +141,25 @@ def test_the_clock_changes_the_keys_it_passes(store: Store) -> None:
     assert still["marts.counted"].action == "unchanged"
 
 
-def test_a_change_of_most_rows_builds_whole(store: Store) -> None:
+@pytest.mark.parametrize(("accounts", "action"), [(5, "restricted"), (6, "rebuilt")])
+def test_a_change_of_more_than_half_of_the_rows_builds_whole(store: Store, accounts: int, action: str) -> None:
     early = datetime(2026, 3, 1, 9)
-    steps, _ = store.bring(store.add("raw.events", [(600 + n, n, 0, early) for n in range(4)]))
-    assert steps["marts.counted"].action == "rebuilt"
+    steps, _ = store.bring(store.add("raw.events", [(600 + n, n, 0, early) for n in range(accounts)]))
+    assert steps["marts.counted"].action == action
+
+
+@pytest.mark.parametrize(("share", "cells", "rows"), [(9, 1_000, 2), (10, 1_000, None), (9, 40, None)])
+def test_a_large_model_of_which_most_keys_are_touched_by_few_rows_tells_which_rows_differ(
+    store: Store, monkeypatch: pytest.MonkeyPatch, share: int, cells: int, rows: int | None
+) -> None:
+    # One event comes; the model has ten rows of four columns, of which one goes and one comes.
+    monkeypatch.setattr(incremental, "COMPARED", 0)
+    monkeypatch.setattr(incremental, "MOST", 0)
+    monkeypatch.setattr(incremental, "SLIGHT", share)
+    monkeypatch.setattr(incremental, "CELLS", cells)
+    steps, changes = store.bring(store.add("raw.events", [(200, 3, 6, datetime(2026, 3, 1, 7))]))
+    assert (steps["marts.counted"].action, steps["marts.counted"].rows) == ("rebuilt", rows)
+    assert changes["marts.counted"].is_whole is (rows is None)
 
 
 def test_a_table_nothing_is_known_of_builds_whole(store: Store) -> None:

@@ -32,6 +32,7 @@ ONLY_SPLIT = dict.fromkeys(METRICS, _SPLITS) | {"trial_conversion": _SPLITS | {"
 """Tables of which what is kept of a metric needs nothing: numbers are kept unsplit."""
 _COLUMNS = ("metric", "definition", "period_start", "period_end", "split_key", "split_value", "version", "numerator",
             "denominator", "pending", "value", "unit", "is_final")  # fmt: skip
+_COUNTS = ("numerator", "denominator", "pending")
 _OVER = "SELECT as_of_date, is_day_complete FROM marts.clock"
 _SCORES = """
 SELECT trial_id, account_id, score_hundredths, nullif(concat(fit_grade, engagement_grade), ''), scored_by
@@ -124,6 +125,9 @@ def _of(reader: Reader, name: str, asked: Options) -> Iterator[Number]:
     over = last + timedelta(days=1) if is_complete else last
     for row in frame.select(_COLUMNS).iter_rows(named=True):
         if row["period_end"] <= over and _ends(row["period_end"], asked.by):
+            if any(row[column] != round(row[column]) for column in _COUNTS if row[column] is not None):
+                log.warning("a metric that counts in fractions is not put on record", metric=name)
+                return
             yield Number(by=asked.by, **_plain(row))
 
 
@@ -133,4 +137,7 @@ def _ends(day: date, by: str) -> bool:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "is_final": bool(row["is_final"])}
+    """As the history keeps it; a metric of one's own may have numbers of any type."""
+    counts = {column: None if row[column] is None else int(row[column]) for column in _COUNTS}
+    value = None if row["value"] is None else float(row["value"])
+    return {**row, **counts, "value": value, "is_final": bool(row["is_final"])}

@@ -30,10 +30,13 @@ Action = Literal["unchanged", "restricted", "added", "rebuilt"]
 CLOCK = "config.clock"
 ONE_ROW = (CLOCK, "config.parameters", "marts.clock")
 """Tables of one row, whose columns count one by one."""
-MOST = 0.3
+MOST = 0.5
 """Share of a table's rows beyond which it is built whole: then that is cheaper."""
 COMPARED = 100_000
 """Rows of a model with keys up to which a whole build is compared with what was there."""
+SLIGHT, CELLS = 10, 100_000_000
+"""Where fewer rows than one in so many changed of what a model reads, it is compared whatever its size, up to so many
+values: customers use a product for years, and their trials, which are over, have the same keys."""
 FEW = 1_000
 """Changed rows that are always told one by one, however few rows there are."""
 LARGE = 200_000
@@ -109,7 +112,8 @@ class Incremental:
         if model.header.incremental and moved != []:
             keys = self._keys(model, touched, moved or [])
             if keys is not None:
-                return self._restricted(model, keys, why)
+                changed = None if moved else sum(self.changes[name].rows for name in touched)
+                return self._restricted(model, keys, why, changed)
         if model.is_view:
             self.changes[model.name] = WHOLE
             return Step(model.name, "rebuilt", why)
@@ -194,8 +198,11 @@ class Incremental:
                 parts += lookup.touched(f'SELECT "{lookup.column}" FROM {table} WHERE {condition}', keys)
         return f"SELECT DISTINCT {keys} FROM ({' UNION ALL '.join(parts)}) AS k"
 
-    def _restricted(self, model: Model, keys: str, why: str) -> Step:
-        """Work the model out for the keys a query gives, and put the rows that differ in place."""
+    def _restricted(self, model: Model, keys: str, why: str, read: int | None) -> Step:
+        """Work the model out for the keys a query gives, and put the rows that differ in place.
+
+        read: rows that changed of what it reads, None where the clock moved too.
+        """
         changed = relation("keys", model.name)
         count = self._run(model, f"CREATE OR REPLACE TEMP TABLE {changed} AS {keys}")
         if count == 0:
@@ -218,7 +225,8 @@ class Incremental:
             self._run(model, f"CREATE OR REPLACE TEMP TABLE {places} AS SELECT m.rowid AS place {here}")
             here = f"FROM {model.name} AS m SEMI JOIN {places} AS p ON m.rowid = p.place"
         if self._run(model, f"CREATE OR REPLACE TEMP TABLE {old} AS SELECT m.* {here}") > MOST * total:
-            return self._whole(model, f"{why}: {count:,} keys, most of its rows")
+            is_slight = read is not None and read * SLIGHT < total and total * len(model.column_names) < CELLS
+            return self._whole(model, f"{why}: {count:,} keys, most of its rows", is_slight=is_slight)
         query = restricted_sql(model, self.models, changed, days)
         self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {query}")
         unique = bool(model.header.key)
@@ -253,9 +261,12 @@ class Incremental:
         self.changes[model.name] = found
         return Step(model.name, "added", table, None, found.rows)
 
-    def _whole(self, model: Model, why: str, *, compares: bool = True) -> Step:
-        """Build the model whole; where the old rows can be compared, those that differ alone count as changed."""
-        if model.is_view or not compares or self._is_large(model):
+    def _whole(self, model: Model, why: str, *, compares: bool = True, is_slight: bool = False) -> Step:
+        """Build the model whole; where the old rows can be compared, those that differ alone count as changed.
+
+        is_slight: so little changed of what it reads that few rows will differ: what reads it is spared the rest.
+        """
+        if model.is_view or not compares or (not is_slight and self._is_large(model)):
             self._materialise(model)
             return Step(model.name, "rebuilt", why)
         new = relation("new", model.name)
