@@ -21,7 +21,7 @@ from tests.crash import crash_at_every_step
 from tests.keeping import copied, everything, files, land, receive, workspace
 from tests.landing.kit import call, event, subscription
 from tests.serving import serving, until
-from trialwise import backup, forgetting, pipeline, restore
+from trialwise import backup, forgetting, pipeline, restore, standstill
 from trialwise.engines.duckdb import connect
 from trialwise.errors import InputError, ModelError, NotFoundError
 from trialwise.landing import screen, suppression
@@ -512,6 +512,25 @@ def test_killed_at_any_step_the_same_command_or_a_refresh_finishes(tmp_path: Pat
         assert holding(held.data, *SECRETS) == {}
         assert not suppression.read(held.landing).pending
         assert screen.is_screened(pipeline.Landing(held.landing), suppression.read(held.landing))
+
+
+def test_a_refresh_with_nothing_new_finishes_what_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped when the results are made and those of before, which name them, still lie beside."""
+    held = copied(built, tmp_path / "acme")
+
+    def stopped(folder: Path) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(forgetting.publishing, "keep_current", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        forgetting.forget(held, "account", ["acme-4711"])
+    monkeypatch.undo()
+    assert standstill.find(held, held.clock()) is None
+    assert holding(held.data, *SECRETS) != {}
+    run("refresh", "-C", held.folder)
+    assert holding(held.data, *SECRETS) == {}
+    assert not suppression.read(held.landing).pending
+    assert standstill.find(held, held.clock()) is not None
 
 
 KILLED = """

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from trialwise.clock import Clock
 from trialwise.errors import StoreError, StoreLocked
-from trialwise.landing import durable
+from trialwise.landing import durable, suppression
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.live import live_folder
 from trialwise.runs import Ledger, Outcome
@@ -129,11 +129,15 @@ def confirm(workspace: Workspace) -> Standstill | None:
 
 
 def find(workspace: Workspace, clock: Clock) -> Standstill | None:
-    """The last refresh, where another one for this clock would find and change nothing; for who owns the store."""
+    """The last refresh, where another one for this clock would find and change nothing; for who owns the store.
+
+    None where somebody is being forgotten: what a crash left of that is for a refresh to finish.
+    """
     try:
         found = TypeAdapter(Standstill).validate_json((workspace.data / NAME).read_bytes())
         is_same = (
             found.holds(clock)
+            and not suppression.read(workspace.landing).pending
             and found.left == left_by(workspace)
             and found.landed == landed_in(workspace)
             and found.defined == defined_by(workspace)
