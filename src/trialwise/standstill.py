@@ -142,7 +142,7 @@ def find(workspace: Workspace, clock: Clock) -> Standstill | None:
             and found.landed == landed_in(workspace)
             and found.defined == defined_by(workspace)
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, StoreError):
         return None
     return found if is_same else None
 
