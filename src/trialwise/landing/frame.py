@@ -68,7 +68,7 @@ def frame(
     A record that is text becomes {"crc", "i", "n", "o"[, "r"][, "at"], "raw"[, "env"]}; bytes that are no text, too
     deep or too long have {"bad", "detail", "b64"} for "raw" and go to quarantine when they are loaded. `request`
     numbers the requests (pages) of a live journal, `at` is when it came. The checksum covers every value
-    (sql/load/macros.sql, frame_sum, is the other side of it).
+    (sql/load/macros.sql, frame_sum, is the other side of it). An empty envelope is none.
     """
     refused = None if reason is not None else _refusal(data)
     around = b""

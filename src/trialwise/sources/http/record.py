@@ -43,10 +43,10 @@ def translate(raw: str, around: str | None) -> Call:
     Without `event` the record is an event: what is not mapped stands in its usual column, and every column without a
     meaning is a property. With `event` it is a thing that something happened to: of it only what is mapped is read, so
     that its other changes are no news. An id of digits alone is unique in its source at best, and gets its name.
-    Raises Untranslatable for what is no JSON object, or an `event` without its instant.
+    Raises Untranslatable for a record or an envelope that is no JSON object, or an `event` without its instant.
     """
     record = record_of(raw)
-    said = table(json.loads(around)) if around is not None else {}
+    said = record_of(around) if around is not None else {}
     mapping, event = table(said.get("mapping")), text(said.get("event"))
     found = {ours: _field(record, ours, mapping, is_thing=event is not None) for ours in _USUAL}
     if event is not None and text(found["timestamp"]) is None:
