@@ -145,3 +145,10 @@ def test_what_was_said_first_is_shown_where_it_is_not_what_was_said_before() -> 
     assert "first" in page.splitlines()[0]
     assert " none " in page
     assert "first" not in table(_restated(), 140)
+
+
+def test_values_that_look_alike_are_told_apart_by_their_counts() -> None:
+    counts = {"old_numerator": 0, "old_denominator": 17, "new_numerator": 0, "new_denominator": 21}
+    page = table(_restated(first=0.0, old=0.0, new=0.0, **counts), 140)
+    assert "  0.0 % (0 / 17)  0.0 % (0 / 21)  " in page
+    assert "first" not in page.splitlines()[0]

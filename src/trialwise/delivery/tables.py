@@ -106,6 +106,10 @@ def _restatements(frame: pl.DataFrame, room: int) -> str:
     lines, notes = [], []
     for row in frame.iter_rows(named=True):
         first, before, now = (_value(row[name], row["unit"]) or "none" for name in ("first", "old", "new"))
+        earlier = "" if first == before else first
+        if before == now:  # its counts are others
+            before = f"{before} ({text(row['old_numerator'])} / {text(row['old_denominator'])})"
+            now = f"{now} ({text(row['new_numerator'])} / {text(row['new_denominator'])})"
         lines.append(
             [
                 row["metric"],
@@ -114,7 +118,7 @@ def _restatements(frame: pl.DataFrame, room: int) -> str:
                 now,
                 row["definition"],
                 "" if row["split_key"] is None else row["split_value"] or "(none)",
-                "" if first == before else first,
+                earlier,
                 text(row["published_at"]),
                 text(row["generation"]),
             ]
