@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 import trialwise
 from tests.command import run, write_lines
 from trialwise.arrivals import import_files
+from trialwise.delivery import publishing
 from trialwise.engines.duckdb import connect
 from trialwise.pipeline import refresh
 from trialwise.workspace import Workspace
@@ -189,3 +191,25 @@ def test_product_trials_need_a_length(tmp_path: Path) -> None:
     run("import", "events", file, "-C", tmp_path)
     ran = run("refresh", "-C", tmp_path, code=1)
     assert "length_days" in ran.err
+
+
+def test_what_is_published_is_written_whole_once_a_week(tmp_path: Path) -> None:
+    """One trial from the 1st on; between whole files a file is that of the refresh before with other rows in places."""
+    event = {"type": "track", "event": "Trial Started", "userId": "u", "messageId": "m",
+             "timestamp": "2026-03-01T00:00:00Z", "context": {"groupId": "acme"}}  # fmt: skip
+    file = write_lines(tmp_path / "e.ndjson", [event])
+    whole = []
+    for day in ("05", "06", "11", "12", "13", "10"):
+        config = f'[clock]\nas_of = "2026-03-{day} 12:00:00"\n[trials]\nlength_days = 14\n'
+        (tmp_path / "trialwise.toml").write_text(config, encoding="utf-8")
+        if not whole:
+            run("import", "events", file, "-C", tmp_path)
+        with patch.object(publishing, "write_generation", wraps=publishing.write_generation) as written:
+            done = refresh(Workspace.open(tmp_path))
+        whole.append((day, written.called))
+        engine = connect(done.generation, read_only=True)
+        days = int(day)  # the trial's days up to the clock's
+        assert engine.rows("SELECT count(*) FROM intermediate.trial_days") == [(days,)]
+        assert engine.rows("SELECT trial_day FROM main.trial_rows") == [(days,)]
+        engine.close()
+    assert whole == [("05", True), ("06", False), ("11", False), ("12", True), ("13", False), ("10", True)]

@@ -75,12 +75,8 @@ def deliver(workspace: Workspace) -> Delivered:
 
 
 def files(workspace: Workspace) -> frozenset[Path]:
-    """The files that were delivered and not removed, unfinished ones of a killed process too.
-
-    Raises StoreError where that cannot be told.
-    """
-    known = _known(workspace)
-    return frozenset(known).union(*(durable.leftovers(path) for path in known))
+    """The files that were delivered and not removed. Raises StoreError where that cannot be told."""
+    return frozenset(_known(workspace))
 
 
 def take_back(workspace: Workspace) -> tuple[int, tuple[str, ...]]:
@@ -136,8 +132,8 @@ def _remove(workspace: Workspace, paths: Iterable[Path]) -> int:
     try:
         for path in [one for one in paths if one.parent.is_dir()]:
             removed += path.exists()
-            for one in (path, *durable.leftovers(path)):
-                one.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            durable.remove_leftovers(path)
             known.pop(path)
         if (workspace.data / KNOWN).exists():
             _note(workspace, known)

@@ -242,8 +242,7 @@ def _finished(workspace: Workspace, progress: Progress | None, found: Forgotten 
     with workspace.lock(), writing(workspace.data):
         generations = publishing.keep_current(workspace.published)
         moments = _remove(workspace.data / "moments")
-        for orphan in durable.leftovers_below(workspace.data):
-            orphan.unlink(missing_ok=True)
+        durable.remove_leftovers_below(workspace.data)
     delivered, left = deliveries.take_back(workspace)
     backups, _ = _tell_backups(workspace, landing)
     done_at = utc_now()

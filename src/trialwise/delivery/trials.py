@@ -76,6 +76,7 @@ WHERE t.is_active AND (CAST($segment AS VARCHAR) IS NULL OR list_contains(t.segm
 ORDER BY t.ends_at NULLS LAST, t.trial_id
 LIMIT $limit
 """
+"""is_active is asked for generations of earlier versions, whose rows are of every trial."""
 _EVERY = _rows("TRUE", _RUNNING.replace("main.trial_rows", "nested").replace("t.is_active AND", ""))
 _NESTED_RUNNING = """
 SELECT t.trial_id, t.segments, t.reasons

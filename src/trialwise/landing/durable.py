@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
@@ -13,6 +14,7 @@ from trialwise.errors import ROOM_HINT, DiskFull
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors that mean a full disk, a quota or a limit."""
+_NO_LOCKS = frozenset({errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL})
 _CHUNK = 1 << 20
 
 
@@ -59,45 +61,75 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
         left = left[written:]
 
 
-def leftovers(path: Path) -> list[Path]:
-    """What processes that were killed while they replaced a file left beside it."""
-    return [fresh for fresh in path.parent.glob(f"{escape(path.name)}.*.new") if _is_orphaned(fresh)]
+def remove_leftovers(path: Path) -> None:
+    """Remove what processes that were killed while they replaced a file left beside it."""
+    _remove_orphans(path.parent.glob(f"{escape(path.name)}.*.new"))
 
 
-def leftovers_below(folder: Path) -> list[Path]:
+def remove_leftovers_below(folder: Path) -> None:
     """The same of every file in a folder and those below it."""
-    return [fresh for fresh in folder.rglob("*.*.new") if _is_orphaned(fresh)]
+    _remove_orphans(folder.rglob("*.*.new"))
 
 
-def _is_orphaned(fresh: Path) -> bool:
-    number = fresh.name.split(".")[-2]
-    if not number.isdecimal() or int(number) == os.getpid():
-        return False
+def _remove_orphans(found: Iterable[Path]) -> None:
+    """Remove files that nobody is writing: whoever does holds a lock on his, in whatever container he is."""
+    for fresh in found:
+        try:
+            descriptor = os.open(fresh, os.O_RDWR | os.O_CLOEXEC)
+        except (FileNotFoundError, PermissionError):  # it has its name by now, or is another user's
+            continue
+        try:
+            if _is_locked(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_at(descriptor, fresh):
+                fresh.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+
+def _is_locked(descriptor: int, how: int) -> bool:
+    """Lock a file, and whether it is ours now: where a file system knows no locks nobody else's can be told."""
     try:
-        os.kill(int(number), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:  # it runs as another user
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
         return False
-    return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at its path: it may have been removed or renamed before it was locked."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _begin(fresh: Path) -> int:
+    """A descriptor of an empty file that is locked, so that nobody takes it for one that was left."""
+    while True:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        _is_locked(descriptor, fcntl.LOCK_EX)
+        if _is_at(descriptor, fresh):
+            os.ftruncate(descriptor, 0)
+            return descriptor
+        os.close(descriptor)
 
 
 def replace(path: Path, data: bytes) -> None:
     """Give a file new content, all or nothing, durably; raises OSError. What a killed process left of it goes."""
-    for orphan in leftovers(path):
-        orphan.unlink(missing_ok=True)
+    remove_leftovers(path)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    descriptor = _begin(fresh)
     try:
-        try:
-            write_all(descriptor, data, 0)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_all(descriptor, data, 0)
+        os.fsync(descriptor)
         fresh.rename(path)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
     sync_folder(path.parent)
 
 

@@ -220,13 +220,14 @@ class Incremental:
             here += f" WHERE {listed.sql('duckdb')}"
         old, new = relation("old", model.name), relation("new", model.name)
         total = self.engine.rows(f"SELECT count(*) FROM {model.name}")[0][0]
-        if total > LARGE:  # by their keys alone first: the other columns are then read where the rows are
-            places = relation("places", model.name)
-            self._run(model, f"CREATE OR REPLACE TEMP TABLE {places} AS SELECT m.rowid AS place {here}")
-            here = f"FROM {model.name} AS m SEMI JOIN {places} AS p ON m.rowid = p.place"
-        if self._run(model, f"CREATE OR REPLACE TEMP TABLE {old} AS SELECT m.* {here}") > MOST * total:
+        # of a large table by their keys alone first: the other columns are then read where the rows are
+        found, wanted = (relation("places", model.name), "m.rowid AS place") if total > LARGE else (old, "m.*")
+        if self._run(model, f"CREATE OR REPLACE TEMP TABLE {found} AS SELECT {wanted} {here}") > MOST * total:
             is_slight = read is not None and read * SLIGHT < total and total * len(model.column_names) < CELLS
             return self._whole(model, f"{why}: {count:,} keys, most of its rows", is_slight=is_slight)
+        if found != old:
+            there = f"FROM {model.name} AS m SEMI JOIN {found} AS p ON m.rowid = p.place"
+            self._run(model, f"CREATE OR REPLACE TEMP TABLE {old} AS SELECT m.* {there}")
         query = restricted_sql(model, self.models, changed, days)
         self._run(model, f"CREATE OR REPLACE TEMP TABLE {new} AS {query}")
         unique = bool(model.header.key)
