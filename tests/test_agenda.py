@@ -108,6 +108,34 @@ def test_once_is_once() -> None:
     assert jobs.is_idle
 
 
+def test_what_failed_at_its_time_is_tried_again_until_it_goes_well_or_its_next_time_comes() -> None:
+    jobs, tried = agenda(BACKUP), list[tuple[int, Any]]()
+    for minute in range(24 * 60):  # from noon to noon; at 4 in the morning it goes well again
+        now = NOON + timedelta(minutes=minute)
+        for turn in jobs.take(now, minute * 60):
+            assert turn.asked_by == "schedule"
+            jobs.ended("backup", minute * 60, failed_at=now if minute < 16 * 60 else None)
+            tried.append((minute, turn.slot))
+    assert tried == [
+        (0, datetime(2026, 3, 1, 3)),
+        *[(minute, None) for minute in (1, 6, 21, *range(81, 900, 60))],  # after 1, 5 and 15 minutes, then hourly
+        (900, datetime(2026, 3, 2, 3)),
+        *[(minute, None) for minute in (901, 906, 921, 981)],
+    ]
+
+
+def test_what_is_done_every_so_often_is_not_tried_sooner() -> None:
+    jobs = agenda(PULL)
+    assert take(jobs, 0) == ["pull"]
+    jobs.ended("pull", 0, failed_at=NOON)
+    assert [second for second in range(0, 1_000, 60) if take(jobs, second)] == [900]
+
+
+def test_a_clock_that_is_set_back_lets_what_failed_wait_no_longer() -> None:
+    past = Past(datetime(2026, 1, 1), datetime(2026, 3, 1, 3), {datetime(2026, 3, 1, 3)}, 9, NOON + timedelta(days=9))
+    assert take(agenda(BACKUP, past=past), 0) == ["backup"]
+
+
 def test_a_slot_that_another_had_is_let_go() -> None:
     jobs = agenda(BACKUP)
     assert take(jobs, 0) == ["backup"]

@@ -152,6 +152,33 @@ def test_a_run_whose_process_is_gone_was_killed_and_its_slot_is_free_once(ledger
     assert ledger.past("backup", "03:00", NOON).ran == {slot}
 
 
+def test_failures_of_the_newest_slot_are_known_until_something_goes_well(ledger: Ledger) -> None:
+    def tried(minute: int, status: str, slot: datetime | None = None) -> tuple[int, datetime | None]:
+        at = NOON + minute * MINUTE
+        run_id = ledger.begin("backup", asked_by="schedule", slot=slot, now=at)
+        if status != "killed":
+            ledger.end(run_id, Outcome() if status == "ok" else None, error="full", now=at + MINUTE / 2)
+        else:
+            with sqlite3.connect(ledger.path) as file:
+                file.execute("UPDATE runs SET status = 'killed' WHERE run_id = ?", (run_id,))
+        past = ledger.past("backup", "03:00", at)
+        return past.failures, past.failed_at
+
+    ledger.past("backup", "03:00", NOON)
+    assert tried(1, "failed", NOON + MINUTE) == (1, NOON + 1.5 * MINUTE)
+    assert tried(2, "failed") == (2, NOON + 2.5 * MINUTE)
+    assert tried(8, "killed") == (3, NOON + 8 * MINUTE), "when it ended nobody knows"
+    assert tried(13, "failed") == (4, NOON + 13.5 * MINUTE)
+    assert ledger.past("backup", "04:00", NOON + 14 * MINUTE).failures == 0, "of another timetable"
+    ledger.past("backup", "03:00", NOON)
+    assert tried(28, "ok") == (0, None)
+    assert tried(29, "failed") == (0, None), "it went well once, and this one nobody scheduled"
+    assert tried(40, "killed", NOON + 40 * MINUTE) == (0, None), "its slot is free instead"
+    assert tried(41, "failed", NOON + 40 * MINUTE) == (1, NOON + 41.5 * MINUTE)
+    assert tried(43, "killed") == (2, NOON + 43 * MINUTE)
+    assert tried(49, "killed") == (0, None), "work that kills its process waits for its next slot"
+
+
 def test_a_process_that_nobody_has_waited_for_yet_is_gone(ledger: Ledger) -> None:
     process = begun_elsewhere(ledger)
     process.send_signal(signal.SIGKILL)

@@ -15,7 +15,7 @@ import structlog
 from apscheduler.schedulers import base
 
 from tests.serving import until
-from trialwise import scheduler
+from trialwise import runs, scheduler
 from trialwise.clock import utc_now
 from trialwise.errors import SourceError
 from trialwise.jobs import Job, Stage
@@ -23,7 +23,7 @@ from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner
 from trialwise.runs import Ledger, Skipped
 from trialwise.scheduler import Schedule
-from trialwise.timetable import Every
+from trialwise.timetable import Every, calendar
 from trialwise.workspace import Workspace
 
 
@@ -220,6 +220,35 @@ def test_the_ticks_go_on_when_the_clock_is_set_back(
     until(lambda: len(owner[1]) >= so_far + 5)
     schedule.stop()
     until(lambda: owner[0].running == ())
+
+
+def test_what_failed_at_its_time_is_tried_again_by_the_next_round_after_a_while(
+    owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [datetime(2026, 3, 1, 2)]
+    monkeypatch.setattr(scheduler, "utc_now", lambda: shown[0])
+    monkeypatch.setattr(runs, "utc_now", lambda: shown[0])
+    full = [True]
+
+    def task(_: Workspace) -> None:
+        if full[0]:
+            raise SourceError("the disk is full")
+
+    def rounds(*moments: str) -> list[list[str]]:
+        said = []
+        for moment in moments:
+            shown[0] = datetime.fromisoformat(f"2026-03-01 {moment}")
+            backup = Job("backup", calendar("03:00", "UTC"), Stage.after, task)
+            said.append(Schedule(owner[0], [backup], is_once=True).do_due())
+        return said
+
+    assert rounds("02:00", "03:00:30", "03:01", "03:02", "03:05") == [[], ["backup"], [], ["backup"], []]
+    full[0] = False
+    assert rounds("03:07", "03:20", "05:00") == [[], [], []]
+    kept = [(run.started_at.strftime("%H:%M:%S"), run.status, run.slot) for run in ledger(owner).runs()]
+    assert kept[::-1] == [
+        ("03:00:30", "failed", datetime(2026, 3, 1, 3)), ("03:02:00", "failed", None), ("03:07:00", "ok", None),
+    ]  # fmt: skip
 
 
 def test_a_slot_that_was_taken_elsewhere_is_not_run(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from trialwise.jobs import Job
 from trialwise.runs import SLOTS_KNOWN, AskedBy
-from trialwise.timetable import Every, Past, due
+from trialwise.timetable import Every, Past, due, is_retried
 
 SOURCE_PATIENCE = timedelta(minutes=1)
 """How long a job waits for sources that began before it. What they bring later, the next load takes."""
@@ -18,10 +18,10 @@ STORE_PATIENCE = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Turn:
-    """One run that may begin: the slot it stands for, and who asks for it."""
+    """One run that may begin: the slot it stands for, None where it is tried again, and who asks for it."""
 
     job: Job
-    slot: datetime
+    slot: datetime | None
     asked_by: AskedBy
 
 
@@ -82,7 +82,8 @@ class Agenda:
             if self._is_held(entry, seconds):
                 continue
             entry.began, entry.waits, entry.is_hurried, entry.is_done = seconds, None, False, True
-            self.ran(entry.job.name, turn.slot)
+            if turn.slot is not None:
+                self.ran(entry.job.name, turn.slot)
             turns.append(turn)
         return turns
 
@@ -90,12 +91,15 @@ class Agenda:
         """A slot of a job is taken, here or elsewhere."""
         entry = self._entry(name)
         known = {slot} if isinstance(entry.job.timetable, Every) else {*entry.past.ran, slot}
-        entry.past = replace(entry.past, last=slot, ran=frozenset(sorted(known)[-SLOTS_KNOWN:]))
+        ran = frozenset(sorted(known)[-SLOTS_KNOWN:])
+        entry.past = replace(entry.past, last=slot, ran=ran, failures=0, failed_at=None)
 
-    def ended(self, name: str, seconds: float) -> None:
-        """A job's run is over."""
+    def ended(self, name: str, seconds: float, *, failed_at: datetime | None = None) -> None:
+        """A job's run is over; failed_at: when, UTC without zone, if it failed."""
         entry = self._entry(name)
         entry.began, entry.ended = None, seconds
+        failures = 0 if failed_at is None else entry.past.failures + 1
+        entry.past = replace(entry.past, failures=failures, failed_at=failed_at)
 
     @property
     def is_idle(self) -> bool:
@@ -113,6 +117,8 @@ class Agenda:
         slot = due(entry.job.timetable, entry.past, now)
         if slot is not None:
             return Turn(entry.job, slot, "schedule")
+        if is_retried(entry.job.timetable, entry.past, now):
+            return Turn(entry.job, None, "schedule")
         return Turn(entry.job, now, "start") if entry.is_hurried else None
 
     def _is_held(self, entry: _Entry, seconds: float) -> bool:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -225,7 +225,7 @@ class Ledger:
         """What is known of a job that runs by `timetable`.
 
         A timetable that is new holds from `now`: the times before were none of its own. A slot whose run was killed may
-        be run once more.
+        be run once more. Failures are those of the newest slot and of what was tried after it, by whomever.
         """
 
         def look(ledger: sqlite3.Connection) -> Past:
@@ -235,14 +235,15 @@ class Ledger:
                 since = now
                 ledger.execute("INSERT OR REPLACE INTO timetables VALUES (?, ?, ?)", (job, timetable, _text(now)))
             newest = ledger.execute(
-                "SELECT slot, status FROM runs WHERE job = ? AND slot IS NOT NULL ORDER BY run_id DESC LIMIT ?",
+                "SELECT slot, status, run_id FROM runs WHERE job = ? AND slot IS NOT NULL ORDER BY run_id DESC LIMIT ?",
                 (job, SLOTS_KNOWN),
             ).fetchall()
-            killed = Counter(slot for slot, status in newest if status == "killed")
-            done = {slot for slot, status in newest if status != "killed"}
+            killed = Counter(slot for slot, status, _ in newest if status == "killed")
+            done = {slot for slot, status, _ in newest if status != "killed"}
             done |= {slot for slot, times in killed.items() if times >= KILLED_TWICE}
             last = _moment(newest[0][0]) if newest else None
-            return Past(since, last, frozenset(map(datetime.fromisoformat, done)))
+            found = Past(since, last, frozenset(map(datetime.fromisoformat, done)))
+            return found if last is None or last <= since else _with_failures(found, ledger, job, newest[0][2])
 
         return self._file.work(look)
 
@@ -301,6 +302,19 @@ class Ledger:
         if not self.path.exists():
             return []
         return self._file.work(lambda ledger: [_run(row) for row in ledger.execute(query, values).fetchall()], "BEGIN")
+
+
+def _with_failures(past: Past, ledger: sqlite3.Connection, job: str, run_id: int) -> Past:
+    """With what failed from the newest slot's run on, if nothing went well since."""
+    tried = ledger.execute(
+        "SELECT status, coalesce(ended_at, started_at) FROM runs WHERE job = ? AND run_id >= ? ORDER BY run_id",
+        (job, run_id),
+    ).fetchall()
+    counts = Counter(status for status, _ in tried)
+    is_failing = tried[0][0] == "failed" and counts["failed"] + counts["killed"] == len(tried)
+    if not is_failing or counts["killed"] >= KILLED_TWICE:
+        return past
+    return replace(past, failures=len(tried), failed_at=_moment(tried[-1][1]))
 
 
 def runs_frame(runs: list[Run], columns: tuple[str, ...] = LISTED) -> pl.DataFrame:

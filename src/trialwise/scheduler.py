@@ -98,15 +98,17 @@ class Schedule:
         threading.Thread(target=self._run, args=(turn.job, run_id), name=name, daemon=True).start()
 
     def _run(self, job: Job, run_id: int | None) -> None:
+        failed_at = None
         self._begins(job.name)
         try:
             self._owner.recorder.ended(run_id, self._owner.work(job.name, job.task))
         except TrialwiseError as error:  # the owner has told of it; the next run may go well
+            failed_at = utc_now()
             self._failed.append(job.name)
             self._owner.recorder.failed(run_id, error)
         finally:
             with self._mutex:
-                self._agenda.ended(job.name, time.monotonic())
+                self._agenda.ended(job.name, time.monotonic(), failed_at=failed_at)
             self._ended.set()
 
 

@@ -1,7 +1,8 @@
 """When a job is due: every so often, or at times of the calendar of a zone.
 
 A slot is one occurrence, named by its UTC instant. Of the slots that passed unseen (the machine was off, or asleep) the
-latest alone is due: what a job does, it does for all that went before.
+latest alone is due: what a job does, it does for all that went before. A run at a time of the calendar that failed is
+tried again, ever more seldom, until it goes well or its next slot comes.
 
 ```
 every 15 minutes   counted from the slot before, so that a slow run moves nothing
@@ -31,6 +32,8 @@ _BEGINNING = datetime.fromisoformat("2000-01-01")
 _DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
+RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+"""How long after its failures, the first, the second, ..., a run is tried again; then always the last."""
 _YEARS_LOOKED = 9  # from one 29th of February to the next, over a year such as 2100
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _PART = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/(\d+))?")
@@ -123,12 +126,14 @@ class Past:
     """What is known of a job's runs; instants are UTC without zone.
 
     since: from when on its timetable holds; last: the slot of the newest run that had one; ran: slots that are not to
-    be run again.
+    be run again; failures: how often the last slot failed in a row, the last time at failed_at.
     """
 
     since: datetime
     last: datetime | None = None
     ran: Collection[datetime] = frozenset()
+    failures: int = 0
+    failed_at: datetime | None = None
 
 
 def due(timetable: Timetable, past: Past, now: datetime) -> datetime | None:
@@ -146,6 +151,14 @@ def due(timetable: Timetable, past: Past, now: datetime) -> datetime | None:
         return now
     slot = past.last + (now - past.last) // timetable.length * timetable.length
     return slot if slot >= past.last and slot not in past.ran else None
+
+
+def is_retried(timetable: Timetable, past: Past, now: datetime) -> bool:
+    """Whether a slot that failed is tried again; what is done every so often comes again by itself."""
+    if isinstance(timetable, Every) or past.failed_at is None:
+        return False
+    wait = RETRIES[min(past.failures, len(RETRIES)) - 1]
+    return not past.failed_at <= now < past.failed_at + wait  # a clock that was set back is no reason to wait longer
 
 
 def calendar(text: str, timezone: str) -> Calendar:
