@@ -17,7 +17,7 @@ from trialwise import chronicle
 from trialwise.clock import Clock
 from trialwise.config import parse_config
 from trialwise.delivery import shown
-from trialwise.delivery.publishing import Published
+from trialwise.delivery.publishing import Delta, Published
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.history import NAME
 from trialwise.shipped import packaged_sql
@@ -128,8 +128,11 @@ class Book:
         more: Mapping[str, Rows] | None = None,
         known_at: datetime | None = None,
         raw: str = "INSERT INTO raw.loads VALUES (1)",
+        changed: Mapping[str, Delta] | None = None,
     ) -> Published:
-        """Publish these trials, as of a day's begin or an instant; `raw` fills the raw tables."""
+        """Publish these trials, as of a day's begin or an instant; `raw` fills the raw tables, `changed` is what a
+        refresh knows of the tables that are not as they were.
+        """
         store = self.store(as_of, trials, leads, more or {}, raw)
         moment = at(as_of)
         names = [f"{s}.{t}" for s, t in store.rows(
@@ -142,7 +145,9 @@ class Book:
                 patch.object(shown, "names", lambda _: list(self.metrics)),
                 patch.object(chronicle, "metric_names", lambda _: list(self.metrics)),
             ):
-                return chronicle.publish(self.workspace, store, clock, self.models, dict.fromkeys(names, ""))
+                return chronicle.publish(
+                    self.workspace, store, clock, self.models, dict.fromkeys(names, ""), changed=changed
+                )
         finally:
             store.close()
 

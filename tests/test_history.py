@@ -392,6 +392,25 @@ def test_numbers_of_ones_own_may_be_of_any_type_and_count_whole_things(
     assert [(one.numerator, one.value) for one in found] == kept
 
 
+@pytest.mark.parametrize("final", ["TRUE", "FALSE"])
+def test_a_metric_defined_otherwise_during_a_day_is_restated_at_once(tmp_path: Path, final: str) -> None:
+    """Though no table it reads is another one: of 2 days in January it makes 4."""
+    (tmp_path / "sql" / "metrics").mkdir(parents=True)
+    query = tmp_path / "sql" / "metrics" / "quiet_days.sql"
+    text = QUIET_DAYS.replace("TRUE AS is_final", f"{final} AS is_final")
+    query.write_text(text, encoding="utf-8")
+    book = Book(tmp_path, metrics=("quiet_days",))
+    tables = stays(stay("b", "2026-01-15", "2026-01-17", "quiet"))
+    book.publish("2026-04-01 09:00", JANUARY, more=tables)
+    query.write_text(text.replace("sum(", "2 * sum("), encoding="utf-8")
+    book.publish("2026-04-01 12:00", JANUARY, more=tables, changed={"marts.clock": Delta()})
+    [row] = restated(book, by="month")
+    assert (row["old"], row["new"], row["causes"]) == (2, 4, ["definition"])
+    assert row["why"] == "models that changed: metrics.quiet_days"
+    book.publish("2026-04-02 09:00", JANUARY, more=tables)
+    assert len(restated(book, by="month")) == 1
+
+
 QUIET_DAYS = """
 SELECT 'quiet_days' AS metric, '' AS definition, p.period_start, p.period_end, CAST(NULL AS VARCHAR) AS split_key,
     CAST(NULL AS VARCHAR) AS split_value, '1' AS version,

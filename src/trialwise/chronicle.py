@@ -112,13 +112,12 @@ def draft(
         return Draft(history, None, News(), said, least)
     basis = _basis(workspace, history, current)
     behind = {name: _behind(reader, models, name) for name in reader.queries()}
+    others = redefined(basis.context, definitions, behind)
     metrics, lists = set(metric_names(reader)), _lists(models)
     if changed is not None and known.has_day:
-        metrics = metrics_of(reader, changed)
+        metrics = metrics_of(reader, changed) | others
         lists = [name for name in lists if name in changed]
-    compared = compare(
-        shown.numbers(reader, metrics), known.numbers, metrics, day, redefined(basis.context, definitions, behind)
-    )
+    compared = compare(shown.numbers(reader, metrics), known.numbers, metrics, day, others)
     news = News(
         compared.plain,
         explained(store, compared.restated, basis, definitions, left_out=left_out, upstream=behind),
