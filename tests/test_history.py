@@ -23,11 +23,11 @@ from trialwise.delivery.publishing import Delta
 from trialwise.delivery.reader import Reader
 from trialwise.engines.duckdb import connect
 from trialwise.errors import InputError, NotFoundError
-from trialwise.history import History, Number
+from trialwise.history import History, Last, News, Number, Record, Restated
 from trialwise.landing import suppression
 from trialwise.landing.manifest import Manifest
 from trialwise.landing.suppression import Names
-from trialwise.restating import TRIALS_NAMED, compare, is_restated
+from trialwise.restating import TRIALS_NAMED, Compared, compare, is_restated
 from trialwise.shipped import packaged_sql
 
 APRIL = "2026-04-01"
@@ -157,11 +157,11 @@ def test_ever_may_rise_for_it_promises_no_end() -> None:
 def test_a_number_that_is_not_final_is_added_once_a_day() -> None:
     old, day = _number(2, 10, pending=3, is_final=False), date(2026, 2, 10)
     new = _number(3, 10, pending=2, is_final=False)
-    published = {old.key: (7, old, day)}
-    assert compare([new], published, {"trial_conversion"}, day).plain == ()
-    assert compare([new], published, {"trial_conversion"}, day + timedelta(days=1)).plain == (new,)
+    published = {old.key: Last(7, old, day)}
+    assert compare({"trial_conversion": [new]}, published, day).plain == ()
+    assert compare({"trial_conversion": [new]}, published, day + timedelta(days=1)).plain == (new,)
     final = _number(3, 10, pending=0)
-    assert compare([final], published, {"trial_conversion"}, day).plain == (final,)
+    assert compare({"trial_conversion": [final]}, published, day).plain == (final,)
 
 
 @pytest.mark.parametrize(("value", "is_another"), [(1.8583495776478234, False), (1.8583495776578234, True)])
@@ -169,15 +169,66 @@ def test_the_last_digit_of_a_mean_restates_nothing(value: float, *, is_another: 
     old = replace(_number(2, 10), metric="pql_conversion", unit="ratio", value=1.8583495776478236)
     new = replace(old, value=value)
     assert is_restated(old, new) is is_another
-    found = compare([new], {old.key: (7, old, date(2026, 3, 1))}, {"pql_conversion"}, date(2026, 3, 2))
+    found = compare({"pql_conversion": [new]}, {old.key: Last(7, old, date(2026, 3, 1))}, date(2026, 3, 2))
     assert (found.plain, len(found.restated)) == ((), int(is_another))
 
 
 def test_a_number_that_is_no_longer_there_is_restated_to_none() -> None:
     old = _number(2, 10)
-    [found] = compare([], {old.key: (7, old, date(2026, 3, 1))}, {"trial_conversion"}, date(2026, 3, 2)).restated
+    published = {old.key: Last(7, old, date(2026, 3, 1))}
+    [found] = compare({"trial_conversion": []}, published, date(2026, 3, 2)).restated
     assert (found.old_id, found.new.value, found.new.is_gone) == (7, None, True)
-    assert compare([], {old.key: (7, old, date(2026, 3, 1))}, {"new_trials"}, date(2026, 3, 2)).restated == ()
+    assert compare({"new_trials": []}, published, date(2026, 3, 2)).restated == ()
+
+
+@pytest.mark.parametrize(("numerator", "is_restated"), [(2, False), (7, True)])
+def test_a_number_that_is_there_again_is_held_against_what_it_was(
+    tmp_path: Path, numerator: int, *, is_restated: bool
+) -> None:
+    """2 of 10 was final, then it was gone: 2 of 10 again takes that back, 7 of 10 is another number than published."""
+    book = History(tmp_path)
+    old, day = _number(2, 10), datetime(2026, 4, 1)
+    key = {"trial_conversion": [old]}
+
+    def record(generation: int, found: Compared) -> None:
+        moment = day + timedelta(days=generation)
+        restated = [Restated(one.new, one.old_id, ("unknown",), "") for one in found.restated]
+        book.note(
+            Record(generation, moment.date(), moment, moment, moment, 1, {}), News(found.plain, restated), is_kept=True
+        )
+
+    def compared(generation: int, numbers: dict[str, list[Number]]) -> Compared:
+        today = (day + timedelta(days=generation)).date()
+        return compare(numbers, book.known(today).numbers, today)
+
+    for generation, numbers in enumerate((key, {"trial_conversion": []}), 1):
+        record(generation, compared(generation, numbers))
+    again = _number(numerator, 10)
+    found = compared(3, {"trial_conversion": [again]})
+    assert [(one.old.value, one.new.value) for one in found.restated] == ([(0.2, 0.7)] if is_restated else [])
+    assert found.plain == (() if is_restated else (again,))
+    record(3, found)
+    assert compared(4, {"trial_conversion": [again]}) == Compared((), ())
+    assert [(row["old"], row["new"]) for row in book.restatements()] == [(0.2, 0.7), (0.2, None)][not is_restated :]
+
+
+def test_a_query_that_fails_for_a_while_says_of_no_number_that_it_is_gone(book: Book) -> None:
+    """January is 1 of 2, a day later nobody can tell, then it is 2 of 2."""
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    before = content(book.data)["numbers"]
+    frame = Reader.frame
+
+    def failing(reader: Reader, sql: str, params: dict[str, Any]) -> Any:
+        if params["net"]:  # the last of what is kept of it, when some is worked out
+            reader.engine.rows("SELECT error('Out of Memory Error')")
+        return frame(reader, sql, params)
+
+    with patch.object(Reader, "frame", failing):
+        book.publish("2026-04-02", [paid("a"), paid("b")])
+    assert content(book.data)["numbers"] == before
+    book.publish("2026-04-03", [paid("a"), paid("b")])
+    [row] = restated(book, **RATE)
+    assert (row["old"], row["new"], row["old_generation"], row["generation"]) == (0.5, 1.0, 1, 3)
 
 
 def _number(numerator: int, denominator: int, *, pending: int = 0, is_final: bool = True) -> Number:
@@ -388,7 +439,7 @@ def test_numbers_of_ones_own_may_be_of_any_type_and_count_whole_things(
     book = Book(tmp_path, metrics=("quiet_days",))
     book.publish(APRIL, JANUARY, more=stays(stay("b", "2026-01-15", "2026-01-17", "quiet")))
     known = history(book).known(date(2026, 4, 1)).numbers.values()
-    found = [one for _, one, _ in known if one.metric == "quiet_days" and one.by == "month"]
+    found = [last.number for last in known if last.number.metric == "quiet_days" and last.number.by == "month"]
     assert [(one.numerator, one.value) for one in found] == kept
 
 

@@ -117,7 +117,7 @@ def draft(
     if changed is not None and known.has_day:
         metrics = metrics_of(reader, changed) | others
         lists = [name for name in lists if name in changed]
-    compared = compare(shown.numbers(reader, metrics), known.numbers, metrics, day, others)
+    compared = compare(shown.numbers(reader, metrics), known.numbers, day, others)
     news = News(
         compared.plain,
         explained(store, compared.restated, basis, definitions, left_out=left_out, upstream=behind),

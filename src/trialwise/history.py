@@ -237,16 +237,29 @@ class News:
 
 
 @dataclass(frozen=True)
+class Last:
+    """A number as it was shown last, by its id; is_gone: whether it is recorded since that it is no longer there.
+
+    day: of the newest record that says something of it.
+    """
+
+    number_id: int
+    number: Number
+    day: date
+    is_gone: bool = False
+
+
+@dataclass(frozen=True)
 class Known:
     """What the history says last, for comparing with what is about to be published.
 
-    record: the newest, None before the first. numbers: number_id, number and the day of its record, by key. listed:
+    record: the newest, None before the first. numbers: what was said last of each, by key. listed:
     (list, trial_id) of a day. scores: (score_hundredths, grade, scored_by) of the trials asked for. has_day: whether
     the day has a record.
     """
 
     record: Record | None = None
-    numbers: Mapping[Key, tuple[int, Number, date]] = field(default_factory=dict)
+    numbers: Mapping[Key, Last] = field(default_factory=dict)
     has_day: bool = False
     listed: frozenset[tuple[str, str]] = frozenset()
     scores: Mapping[str, tuple[int, str | None, str | None]] = field(default_factory=dict)
@@ -301,12 +314,10 @@ class History:
 
         def look(file: sqlite3.Connection) -> Known:
             numbers = {
-                (found := _number(row)).key: (int(row["number_id"]), found, date.fromisoformat(row["day"]))
-                for row in file.execute(
-                    "SELECT n.*, r.day FROM numbers AS n JOIN records AS r USING (record_id) WHERE n.number_id IN"
-                    " (SELECT max(number_id) FROM numbers GROUP BY metric, definition, by, period_start, period_end,"
-                    " split_key, split_value)"
+                (found := _number(row)).key: Last(
+                    int(row["number_id"]), found, date.fromisoformat(row["day"]), bool(row["is_gone_since"])
                 )
+                for row in file.execute(_LAST_NUMBERS)
             }
             listed = file.execute(
                 "SELECT l.list, t.trial_id FROM listed AS d JOIN lists AS l USING (list_no) JOIN trials AS t"
@@ -458,6 +469,14 @@ class History:
 
 _NEW_NUMBER = """
 INSERT INTO numbers VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number_id
+"""
+_LAST_NUMBERS = """
+SELECT n.*, r.day, newest.is_gone AS is_gone_since
+FROM (SELECT max(number_id) AS newest_id, max(number_id) FILTER (WHERE NOT is_gone) AS shown_id FROM numbers
+    GROUP BY metric, definition, by, period_start, period_end, split_key, split_value) AS last
+JOIN numbers AS n ON n.number_id = last.shown_id
+JOIN numbers AS newest ON newest.number_id = last.newest_id
+JOIN records AS r ON r.record_id = newest.record_id
 """
 _KEPT = "(SELECT * FROM records WHERE is_kept = 1 OR generation <= :current)"
 RESTATEMENT_COLUMNS = (

@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from trialwise.delivery.metrics import DEFAULT_SEGMENT, METRICS
 from trialwise.engines.duckdb import Engine, EngineError
-from trialwise.history import Key, Number, Restated
+from trialwise.history import Key, Last, Number, Restated
 
 TRIALS_NAMED = 20
 """Trials kept of what is behind a restated number."""
@@ -72,37 +72,38 @@ class Compared:
 
 
 def compare(
-    numbers: Sequence[Number],
-    published: Mapping[Key, tuple[int, Number, date]],
-    metrics: Collection[str],
+    numbers: Mapping[str, Sequence[Number]],
+    published: Mapping[Key, Last],
     day: date,
     redefined: Collection[str] = (),
 ) -> Compared:
-    """What of the numbers of some metrics is new, and what is no longer what was published.
+    """What of all numbers of some metrics is new, and what is no longer what was published.
 
-    day: the reporting day they are of; a number that is not final is added once a day at most. redefined: metrics whose
-    definition is another one.
+    numbers: by metric. day: the reporting day they are of; a number that is not final is added once a day at most, and
+    one that is there again after it was gone is held against what it was before. redefined: metrics whose definition is
+    another one.
     """
     plain: list[Number] = []
     restated: list[Candidate] = []
-    for number in numbers:
-        known = published.get(number.key)
-        if known is None:
+    there = {number.key: number for some in numbers.values() for number in some}
+    for key, number in there.items():
+        last = published.get(key)
+        if last is None:
             plain.append(number)
             continue
-        old_id, old, on = known
-        if _is_as(old, number):
+        old = last.number
+        if _is_as(old, number) and not last.is_gone:
             continue
-        if not old.is_gone and is_restated(old, number, is_redefined=number.metric in redefined):
-            restated.append(Candidate(old_id, old, number))
-        elif number.is_final or old.is_final or old.is_gone or on < day:
+        if is_restated(old, number, is_redefined=number.metric in redefined):
+            restated.append(Candidate(last.number_id, old, number))
+        elif number.is_final or old.is_final or last.is_gone or last.day < day:
             plain.append(number)
-    there = {number.key for number in numbers}
-    for key, (old_id, old, _) in published.items():
-        if old.metric in metrics and key not in there and not old.is_gone:
+    for key, last in published.items():
+        old = last.number
+        if old.metric in numbers and key not in there and not last.is_gone:
             gone = Number(*key, old.version, None, None, None, None, old.unit, is_final=old.is_final, is_gone=True)
             if old.is_final or old.unit == "rate":
-                restated.append(Candidate(old_id, old, gone))
+                restated.append(Candidate(last.number_id, old, gone))
             else:
                 plain.append(gone)
     return Compared(tuple(plain), tuple(restated))

@@ -5,7 +5,7 @@ Read from the tables a generation is made of, in the store before it is publishe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import lru_cache
@@ -41,22 +41,19 @@ FROM marts.trials WHERE is_active AND score_hundredths IS NOT NULL
 log = structlog.get_logger("trialwise.shown")
 
 
-def numbers(reader: Reader, only: Collection[str] | None = None) -> list[Number]:
-    """Every metric under its definitions and VARIANTS, of the weeks and months that are over at the clock.
+def numbers(reader: Reader, only: Collection[str] | None = None) -> dict[str, list[Number]]:
+    """By metric, under its definitions and VARIANTS, the numbers of the weeks and months that are over at the clock.
 
-    only: the metrics to work out, None for all. A metric of the user's own without the columns of the shipped ones, or
-    whose query fails, is left out: it costs nobody the others.
+    only: the metrics to work out, None for all. One that cannot be put on record is left out and costs nobody the
+    others: a query that fails, columns other than those of the shipped ones, counts in fractions. Nothing is known of
+    its numbers then, not that they are gone.
     """
-    found: list[Number] = []
+    found = {}
     for name in names(reader):
-        if only is not None and name not in only:
-            continue
-        try:
-            for asked in (Options(), *VARIANTS.get(name, ())):
-                for by in UNITS:
-                    found += _of(reader, name, replace(asked, by=by))
-        except (ModelError, InputError) as error:
-            log.warning("the numbers of a metric are not recorded", metric=name, error=error.message)
+        if only is None or name in only:
+            told = _told(reader, name)
+            if told is not None:
+                found[name] = told
     return found
 
 
@@ -117,18 +114,36 @@ def scores(reader: Reader) -> list[Scored]:
     return [Scored(*row) for row in reader.engine.rows(_SCORES)]
 
 
-def _of(reader: Reader, name: str, asked: Options) -> Iterator[Number]:
+def _told(reader: Reader, name: str) -> list[Number] | None:
+    """All numbers of a metric; None where it cannot be put on record."""
+    found: list[Number] = []
+    try:
+        for asked in (Options(), *VARIANTS.get(name, ())):
+            for by in UNITS:
+                some = _of(reader, name, replace(asked, by=by))
+                if some is None:
+                    return None
+                found += some
+    except (ModelError, InputError) as error:
+        log.warning("the numbers of a metric are not recorded", metric=name, error=error.message)
+        return None
+    return found
+
+
+def _of(reader: Reader, name: str, asked: Options) -> list[Number] | None:
     frame = metrics(reader, name, asked)
     if not set(_COLUMNS) <= set(frame.columns):
-        return
+        return None
+    found = []
     last, is_complete = reader.engine.rows(_OVER)[0]
     over = last + timedelta(days=1) if is_complete else last
     for row in frame.select(_COLUMNS).iter_rows(named=True):
         if row["period_end"] <= over and _ends(row["period_end"], asked.by):
             if any(row[column] != round(row[column]) for column in _COUNTS if row[column] is not None):
                 log.warning("a metric that counts in fractions is not put on record", metric=name)
-                return
-            yield Number(by=asked.by, **_plain(row))
+                return None
+            found.append(Number(by=asked.by, **_plain(row)))
+    return found
 
 
 def _ends(day: date, by: str) -> bool:
