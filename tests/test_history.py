@@ -18,7 +18,7 @@ from tests.book import Book, content, january, lead, on_trial, paid, unpaid
 from tests.crash import crash_at_every_step
 from tests.delivery.conftest import at
 from trialwise import chronicle
-from trialwise.delivery import past, shown
+from trialwise.delivery import past, publishing, shown
 from trialwise.delivery.publishing import Delta
 from trialwise.delivery.reader import Reader
 from trialwise.engines.duckdb import connect
@@ -158,10 +158,46 @@ def test_a_number_that_is_not_final_is_added_once_a_day() -> None:
     old, day = _number(2, 10, pending=3, is_final=False), date(2026, 2, 10)
     new = _number(3, 10, pending=2, is_final=False)
     published = {old.key: Last(7, old, day)}
-    assert compare({"trial_conversion": [new]}, published, day).plain == ()
+    assert compare({"trial_conversion": [new]}, published, day) == Compared((), (), (new,))
     assert compare({"trial_conversion": [new]}, published, day + timedelta(days=1)).plain == (new,)
     final = _number(3, 10, pending=0)
     assert compare({"trial_conversion": [final]}, published, day).plain == (final,)
+
+
+@pytest.mark.parametrize("last", ["2026-02-10 15:00", "2026-02-11 09:00"])
+def test_a_number_that_leaves_its_bounds_of_noon_is_restated(book: Book, last: str) -> None:
+    """Of two that are undecided in the morning one has paid at noon: 1 of 2, no less. Then it is 0 of 2."""
+    undecided = [january("a", "pending"), january("b", "pending")]
+    book.publish("2026-02-10 09:00", undecided)
+    morning = len(content(book.data)["numbers"])
+    book.publish("2026-02-10 12:00", [paid("a", "2026-02-10 10:00"), undecided[1]])
+    book.publish("2026-02-10 13:00", [paid("a", "2026-02-10 10:00"), undecided[1]], changed={"marts.clock": Delta()})
+    assert len(content(book.data)["numbers"]) == morning, "inside of the bounds one number a day is enough"
+    book.publish(last, [unpaid("a"), undecided[1]])
+    [row] = restated(book, **RATE)
+    assert (row["first"], row["old"], row["new"]) == (0.0, 0.5, 0.0)
+    assert (row["old_numerator"], row["old_denominator"], row["was_final"]) == (1, 2, False)
+    assert (row["first_generation"], row["old_generation"], row["generation"]) == (1, 3, 4), "the last that said so"
+    assert (row["old_as_of"], row["as_of"]) == (at("2026-02-10 13:00"), at(last))
+    assert row["trials"] == ["stripe:a:1: converted -> expired"]
+    book.publish("2026-02-11 15:00", [unpaid("a"), undecided[1]])
+    assert len(restated(book, **RATE)) == 1
+    assert _open_records(book) == []
+
+
+def test_what_was_shown_at_noon_is_put_on_record_once(book: Book) -> None:
+    """Also when what puts another number in its place fails to be published at first."""
+    undecided = [january("a", "pending"), january("b", "pending")]
+    book.publish("2026-02-10 09:00", undecided)
+    book.publish("2026-02-10 12:00", [paid("a", "2026-02-10 10:00"), undecided[1]])
+    with patch.object(publishing, "publish", side_effect=OSError("disk full")), pytest.raises(OSError, match="full"):
+        book.publish("2026-02-10 15:00", [unpaid("a"), undecided[1]])
+    assert restated(book) == []
+    noon = content(book.data)["numbers"]
+    book.publish("2026-02-10 15:00", [unpaid("a"), undecided[1]])
+    [row] = restated(book, **RATE)
+    assert (row["old"], row["new"], row["old_generation"]) == (0.5, 0.0, 2)
+    assert [one for one in content(book.data)["numbers"] if one[1] == 2] == [one for one in noon if one[1] == 2]
 
 
 @pytest.mark.parametrize(("value", "is_another"), [(1.8583495776478234, False), (1.8583495776578234, True)])

@@ -7,10 +7,10 @@ it is the current one. A day that nobody refreshed on is filled in from results 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -25,10 +25,10 @@ from trialwise.delivery.metrics import names as metric_names
 from trialwise.delivery.publishing import Delta, Published
 from trialwise.delivery.reader import Reader
 from trialwise.engines.duckdb import Engine
-from trialwise.history import History, News, Record, Scored, Shown
+from trialwise.history import History, News, Number, Record, Scored, Shown
 from trialwise.landing import suppression
 from trialwise.landing.folder import Landing
-from trialwise.restating import BY_DAY, Basis, compare, explained, redefined
+from trialwise.restating import BY_DAY, Basis, Candidate, compare, explained, redefined, with_unrecorded
 from trialwise.transform.model import Model
 from trialwise.workspace import Workspace
 
@@ -101,7 +101,7 @@ def draft(
         "forgotten": suppression.read(workspace.landing).ever.digest,
     }
     last_load = int(store.rows(_LAST_LOAD)[0][0])
-    said = json.dumps({"last_load": last_load, "left_out": left_out, "context": definitions}, sort_keys=True)
+    about = {"last_load": last_load, "left_out": left_out, "context": definitions}
     least = history.greatest_generation()
     day = clock.as_of_date
     reader = Reader(store, current + 1, (workspace.models,))
@@ -109,7 +109,7 @@ def draft(
     known = history.known(day, [one.trial_id for one in scored])
     before = known.record
     if before is not None and (clock.as_of < before.as_of or clock.known_at < before.known_at):
-        return Draft(history, None, News(), said, least)
+        return Draft(history, None, News(), json.dumps(about, sort_keys=True), least)
     basis = _basis(workspace, history, current)
     behind = {name: _behind(reader, models, name) for name in reader.queries()}
     others = redefined(basis.context, definitions, behind)
@@ -117,16 +117,21 @@ def draft(
     if changed is not None and known.has_day:
         metrics = metrics_of(reader, changed) | others
         lists = [name for name in lists if name in changed]
-    compared = compare(shown.numbers(reader, metrics), known.numbers, day, others)
+    numbers = shown.numbers(reader, metrics)
+    compared = compare(numbers, with_unrecorded(known.numbers, basis.unrecorded), day, others)
+    same = [one for one in basis.unrecorded if one.metric not in numbers]
+    record = Record(None, day, clock.as_of, clock.known_at, utc_now(), last_load, definitions)
+    said = json.dumps({**about, "unrecorded": _unrecorded(record, (*same, *compared.unrecorded))}, sort_keys=True)
     news = News(
         compared.plain,
-        explained(store, compared.restated, basis, definitions, left_out=left_out, upstream=behind),
+        explained(
+            store, _recorded(history, compared.restated, basis), basis, definitions, left_out=left_out, upstream=behind
+        ),
         [one for one in shown.lists(reader, lists) if (one.list, one.trial_id) not in known.listed],
         [one for one in scored if known.scores.get(one.trial_id) != (one.score_hundredths, one.grade, one.scored_by)],
     )
     if news.is_none and known.has_day:
         return Draft(history, None, News(), said, least)
-    record = Record(None, day, clock.as_of, clock.known_at, utc_now(), last_load, definitions)
     return Draft(history, record, news, said, least)
 
 
@@ -201,9 +206,49 @@ def _basis(workspace: Workspace, history: History, current: int) -> Basis:
     file = workspace.published / f"{current:06d}.duckdb"
     told = publishing.about(file) if current else None
     if told is not None:
-        return Basis(told.get("last_load"), told.get("left_out"), told.get("context", {}), file, current)
+        definitions = told.get("context", {})
+        numbers, record = _shown_last(told, current, definitions)
+        return Basis(told.get("last_load"), told.get("left_out"), definitions, file, current, numbers, record)
     newest = history.newest()
     return Basis() if newest is None else Basis(newest.last_load, None, newest.context, None, newest.generation)
+
+
+def _unrecorded(record: Record, numbers: Sequence[Number]) -> dict[str, Any]:
+    """As a generation's file has it. Of what a metric of one's own splits by, nothing: that may name somebody."""
+    return {
+        "day": record.day.isoformat(),
+        **{name: getattr(record, name).isoformat() for name in ("as_of", "known_at", "published_at")},
+        "numbers": [
+            {**asdict(one), "period_start": one.period_start.isoformat(), "period_end": one.period_end.isoformat()}
+            for one in numbers
+            if one.split_value is None
+        ],
+    }
+
+
+def _shown_last(
+    about: Mapping[str, Any], generation: int, definitions: Mapping[str, Any]
+) -> tuple[list[Number], Record | None]:
+    """The numbers a generation showed that are on no record, and what their record would be."""
+    told = about.get("unrecorded")
+    if told is None:
+        return [], None
+    as_of, known_at, published_at = (
+        datetime.fromisoformat(told[name]) for name in ("as_of", "known_at", "published_at")
+    )
+    day, load = date.fromisoformat(told["day"]), about.get("last_load")
+    days = ("period_start", "period_end")
+    numbers = [Number(**{**one, **{name: date.fromisoformat(one[name]) for name in days}}) for one in told["numbers"]]
+    return numbers, Record(generation, day, as_of, known_at, published_at, load, definitions)
+
+
+def _recorded(history: History, found: Sequence[Candidate], basis: Basis) -> list[Candidate]:
+    """With every published number on record, also those that were shown later the same day."""
+    late = [one.old for one in found if not one.is_recorded]
+    if not late or basis.record is None:
+        return list(found)
+    ids = iter(history.add(basis.record, late))
+    return [one if one.is_recorded else replace(one, old_id=next(ids), is_recorded=True) for one in found]
 
 
 def metrics_of(reader: Reader, changed: Mapping[str, Delta]) -> set[str]:

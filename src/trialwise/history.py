@@ -240,13 +240,15 @@ class News:
 class Last:
     """A number as it was shown last, by its id; is_gone: whether it is recorded since that it is no longer there.
 
-    day: of the newest record that says something of it.
+    day: of the newest record that says something of it. is_recorded: whether the number is what the id stands for, not
+    one that was shown later the same day.
     """
 
     number_id: int
     number: Number
     day: date
     is_gone: bool = False
+    is_recorded: bool = True
 
 
 @dataclass(frozen=True)
@@ -370,6 +372,17 @@ class History:
     def note(self, record: Record, news: News, *, is_kept: bool = False) -> None:
         """Append what a record adds. It counts from the moment it is kept, or its generation is the current one."""
         self._file.work(lambda file: _append(file, record, news, is_kept=is_kept))
+
+    def add(self, record: Record, numbers: Sequence[Number]) -> list[int]:
+        """Put numbers on record that a published generation showed and nobody noted; their ids."""
+
+        def add(file: sqlite3.Connection) -> list[int]:
+            query = "SELECT record_id FROM records WHERE generation = ?"
+            found = file.execute(query, (record.generation,)).fetchone()
+            record_id = _insert_record(file, record, is_kept=True) if found is None else found[0]
+            return [_insert_number(file, record_id, number) for number in numbers]
+
+        return self._file.work(add)
 
     def keep(self, generation: int) -> None:
         """Keep what was noted for a generation that is the current one now."""
@@ -542,14 +555,7 @@ ORDER BY r.day DESC, s.record_id DESC, t.trial_id
 
 
 def _append(file: sqlite3.Connection, record: Record, news: News, *, is_kept: bool) -> None:
-    record_id = file.execute(
-        "INSERT INTO records (generation, day, as_of, known_at, published_at, is_backfilled, is_kept, last_load,"
-        " context_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING record_id",
-        (
-            record.generation, record.day.isoformat(), _text(record.as_of), _text(record.known_at),
-            _text(record.published_at), record.is_backfilled, is_kept, record.last_load, _context(file, record.context),
-        ),
-    ).fetchone()[0]  # fmt: skip
+    record_id = _insert_record(file, record, is_kept=is_kept)
     for number in news.numbers:
         _insert_number(file, record_id, number)
     shown = [(one.trial_id, one.account_id) for one in news.listed]
@@ -584,6 +590,18 @@ def _append(file: sqlite3.Connection, record: Record, news: News, *, is_kept: bo
         "INSERT INTO scores SELECT trial_no, ?, ?, ?, ? FROM trials WHERE trial_id = ?",
         [(record_id, s.score_hundredths, s.grade, s.scored_by, s.trial_id) for s in news.scored],
     )
+
+
+def _insert_record(file: sqlite3.Connection, record: Record, *, is_kept: bool) -> int:
+    query = (
+        "INSERT INTO records (generation, day, as_of, known_at, published_at, is_backfilled, is_kept, last_load,"
+        " context_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING record_id"
+    )
+    values = (
+        record.generation, record.day.isoformat(), _text(record.as_of), _text(record.known_at),
+        _text(record.published_at), record.is_backfilled, is_kept, record.last_load, _context(file, record.context),
+    )  # fmt: skip
+    return int(file.execute(query, values).fetchone()[0])
 
 
 def _insert_number(file: sqlite3.Connection, record_id: int, number: Number) -> int:

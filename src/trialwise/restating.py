@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from trialwise.delivery.metrics import DEFAULT_SEGMENT, METRICS
 from trialwise.engines.duckdb import Engine, EngineError
-from trialwise.history import Key, Last, Number, Restated
+from trialwise.history import Key, Last, Number, Record, Restated
 
 TRIALS_NAMED = 20
 """Trials kept of what is behind a restated number."""
@@ -44,7 +44,8 @@ _OF_DAYS = frozenset({"usage", "features", "milestones", "attributes", "segments
 @dataclass(frozen=True)
 class Basis:
     """What was published before: the last load of its records, what stands for the records left out until then (by the
-    cause, as in LEFT_OUT), its definitions, and its file where it is still there.
+    cause, as in LEFT_OUT), its definitions, and its file where it is still there; numbers it showed that are on no
+    record, and what their record would be.
     """
 
     last_load: int | None = None
@@ -52,23 +53,29 @@ class Basis:
     context: Mapping[str, Any] = field(default_factory=dict)
     file: Path | None = None
     generation: int | None = None
+    unrecorded: Sequence[Number] = ()
+    record: Record | None = None
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A published number by its id, and the number in its place."""
+    """A published number by its id, and the number in its place; is_recorded as in `Last`."""
 
     old_id: int
     old: Number
     new: Number
+    is_recorded: bool = True
 
 
 @dataclass(frozen=True)
 class Compared:
-    """New numbers against the published ones: those to be added as they are, and those restated."""
+    """New numbers against the published ones: those to be added as they are, those restated, and those that move inside
+    of their bounds on a day that has a number of theirs.
+    """
 
     plain: tuple[Number, ...]
     restated: tuple[Candidate, ...]
+    unrecorded: tuple[Number, ...] = ()
 
 
 def compare(
@@ -85,6 +92,7 @@ def compare(
     """
     plain: list[Number] = []
     restated: list[Candidate] = []
+    unrecorded: list[Number] = []
     there = {number.key: number for some in numbers.values() for number in some}
     for key, number in there.items():
         last = published.get(key)
@@ -92,21 +100,33 @@ def compare(
             plain.append(number)
             continue
         old = last.number
-        if _is_as(old, number) and not last.is_gone:
+        if _is_as(old, number) and last.is_recorded and not last.is_gone:
             continue
         if is_restated(old, number, is_redefined=number.metric in redefined):
-            restated.append(Candidate(last.number_id, old, number))
+            restated.append(Candidate(last.number_id, old, number, last.is_recorded))
         elif number.is_final or old.is_final or last.is_gone or last.day < day:
             plain.append(number)
+        else:
+            unrecorded.append(number)
     for key, last in published.items():
         old = last.number
         if old.metric in numbers and key not in there and not last.is_gone:
             gone = Number(*key, old.version, None, None, None, None, old.unit, is_final=old.is_final, is_gone=True)
             if old.is_final or old.unit == "rate":
-                restated.append(Candidate(last.number_id, old, gone))
+                restated.append(Candidate(last.number_id, old, gone, last.is_recorded))
             else:
                 plain.append(gone)
-    return Compared(tuple(plain), tuple(restated))
+    return Compared(tuple(plain), tuple(restated), tuple(unrecorded))
+
+
+def with_unrecorded(recorded: Mapping[Key, Last], shown: Sequence[Number]) -> dict[Key, Last]:
+    """What was published last: as recorded, or what was shown later the same day and is on no record."""
+    later = {
+        number.key: replace(last, number=number, is_recorded=False)
+        for number in shown
+        if (last := recorded.get(number.key)) is not None and not last.is_gone and not _is_as(last.number, number)
+    }
+    return {**recorded, **later}
 
 
 def is_restated(old: Number, new: Number, *, is_redefined: bool = False) -> bool:
