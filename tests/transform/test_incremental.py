@@ -12,7 +12,7 @@ from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed
 from trialwise.transform import checked, incremental
 from trialwise.transform.build import build, create_schemas
-from trialwise.transform.changes import NONE, WHOLE, Change, images
+from trialwise.transform.changes import NONE, WHOLE, Change, difference, images
 from trialwise.transform.graph import order
 from trialwise.transform.incremental import Incremental, Step
 
@@ -62,10 +62,14 @@ class Store:
 
     def bring(self, changes: dict[str, Change], clock: datetime = NOON) -> tuple[dict[str, Step], dict[str, Change]]:
         """Bring the models up to date; they have to be what a whole build makes of the same rows."""
+        self.engine.execute("CREATE OR REPLACE TEMP TABLE shown AS FROM config.clock")
         self.engine.execute("UPDATE config.clock SET as_of = ?", [clock])
         self.models = self.project.models()
         moved = frozenset({"as_of"} if clock != self.clock else ())
         external = {name: NONE for name, model in self.models.items() if model.kind == "external"}
+        external["config.clock"] = difference(
+            self.engine, "config.clock", "shown", "config.clock", self.models["config.clock"].column_names
+        )
         clocks = ({"as_of": self.clock, "as_of_no": 1}, {"as_of": clock, "as_of_no": 1})
         run = Incremental(
             self.engine, self.models, self.built, create_schemas(self.engine, self.models),
@@ -192,6 +196,52 @@ def test_rows_of_a_linear_model_are_added_and_taken_away(store: Store, project: 
     assert (steps["staging.labels"].action, steps["staging.labels"].rows) == ("added", 2)
     assert changes["staging.labels"].rows == 2
     assert store.engine.rows("SELECT label FROM staging.labels ORDER BY id") == [("X",), ("X",), ("A",)]
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        (datetime(2026, 3, 1, 12, 30), datetime(2026, 3, 1, 11, 30)),  # the clock goes from 12 to 13: passed, and over
+        (datetime(2026, 3, 1, 12, 30), datetime(2026, 3, 1, 15)),
+        (datetime(2026, 3, 1, 14), datetime(2026, 3, 1, 15)),
+        (datetime(2026, 3, 1, 11), datetime(2026, 3, 1, 11, 30)),
+    ],
+)
+def test_what_went_from_a_linear_model_is_what_the_clock_then_had_let_in(
+    store: Store, project: Project, was: datetime, becomes: datetime
+) -> None:
+    project.write(
+        "marts.ahead",
+        "SELECT CAST(e.id AS INTEGER) AS id, CAST(e.moment AS TIMESTAMP) AS moment FROM raw.events AS e "
+        "CROSS JOIN config.clock AS c WHERE e.moment > c.as_of",
+    )
+    store.add("raw.events", [(500, 1, 1, was)])
+    store.build()
+    store.build()
+    steps, _changes = store.bring(store.add("raw.events", [(500, 1, 1, becomes)], gone=[500]), LATER)
+    assert steps["marts.ahead"].action == "added"
+    ahead = [(500, becomes)] if becomes > LATER else []
+    assert store.engine.rows("FROM marts.ahead") == ahead
+
+
+def test_columns_may_be_named_by_schema_and_table(store: Store, project: Project) -> None:
+    project.write(
+        "marts.labels",
+        "SELECT CAST(raw.people.id AS INTEGER) AS id FROM raw.people WHERE raw.people.label <> 'none'",
+    )
+    project.write(
+        "marts.accounts",
+        "SELECT CAST(raw.events.account AS INTEGER) AS account, CAST(count(p.id) AS INTEGER) AS people "
+        "FROM raw.events LEFT JOIN raw.people AS p ON p.person = raw.events.person GROUP BY raw.events.account",
+        "key: [account]\nincremental: [account]\n",
+    )
+    store.build()
+    steps, _changes = store.bring(store.add("raw.people", [(60, 77, "a"), (61, 78, "none")]))
+    assert (steps["marts.labels"].action, steps["marts.labels"].rows) == ("added", 1)
+    steps, _changes = store.bring(store.add("raw.events", [(600, 3, 77, NOON)]))
+    assert (steps["marts.accounts"].action, steps["marts.accounts"].keys) == ("restricted", 1)
+    # its events 3, 13, ..., 93 are of persons 3, 6, 2, 5, 1, 4, 0, 3, 6, 2, of whom 0, 1 and 2 are known; and 77's
+    assert store.engine.rows("SELECT people FROM marts.accounts WHERE account = 3") == [(5,)]
 
 
 def test_a_view_hands_on_which_rows_changed(store: Store, project: Project) -> None:

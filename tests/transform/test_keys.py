@@ -230,6 +230,17 @@ REFUSED = {
         ),
         "the CTE events is named like a table",
     ),
+    "a table whose alias renames its columns": (
+        "SELECT CAST(e.account_key AS BIGINT) AS account_key FROM raw.events AS e (n, account_key)",
+        "the alias e renames columns",
+    ),
+    "a subquery whose alias renames its columns": (
+        (
+            "SELECT CAST(e.account_key AS BIGINT) AS account_key "
+            "FROM (SELECT s.n, s.account_key FROM raw.events AS s) AS e (account_key, n)"
+        ),
+        "the alias e renames columns",
+    ),
     "a CTE that renames its columns": (
         (
             "WITH a (n, account_key) AS (SELECT account_key, n FROM raw.events) "

@@ -57,6 +57,40 @@ def test_any_other_use_of_the_clock_tells_nothing(project: Project, condition: s
     assert trace(project, query).clock_uses("config.clock") == ({"as_of"}, None)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        # in the subquery e is another table, with an id of its own
+        """SELECT CAST(EXISTS (SELECT 1 FROM raw.events AS e WHERE e.id < c.as_of_no) AS BOOLEAN) AS is_there
+        FROM raw.people AS e CROSS JOIN config.clock AS c""",
+        # the CTE's at is the id
+        """WITH k (at, id) AS (SELECT s.id, s.at FROM raw.events AS s)
+        SELECT CAST(k.id AS TIMESTAMP) AS id FROM k CROSS JOIN config.clock AS c WHERE k.at < c.as_of_no""",
+        """SELECT CAST(k.id AS TIMESTAMP) AS id FROM raw.events AS k (at, person, id)
+        CROSS JOIN config.clock AS c WHERE k.at < c.as_of_no""",
+        """WITH k AS (SELECT e.id, e.at AS as_of FROM raw.events AS e)
+        SELECT CAST(k.id AS INTEGER) AS id FROM k JOIN config.clock USING (as_of)""",
+        """WITH k AS (SELECT e.id, e.at AS as_of FROM raw.events AS e)
+        SELECT CAST(k.id AS INTEGER) AS id FROM k NATURAL JOIN config.clock""",
+    ],
+)
+def test_names_that_mean_something_else_where_they_stand_tell_nothing(project: Project, query: str) -> None:
+    read, crossings = trace(project, query).clock_uses("config.clock")
+    assert read
+    assert crossings is None
+
+
+def test_nothing_is_followed_through_an_alias_that_renames_columns(project: Project) -> None:
+    found = trace(
+        project,
+        """SELECT CAST(k.id AS INTEGER) AS id FROM raw.events AS k (person, id)
+        JOIN raw.people AS p ON p.id = k.id""",
+    )
+    assert found.columns_read("raw.events") == {"id", "person", "at", "name"}
+    assert found.lookup("raw.people", frozenset({"raw.events"})) is None
+    assert not found.is_linear_in("raw.events")
+
+
 def test_a_comparison_with_so_long_before_the_clock_is_a_crossing_too(project: Project) -> None:
     query = (
         "SELECT CAST(e.id AS INTEGER) AS id FROM raw.events AS e CROSS JOIN config.clock AS c "

@@ -16,15 +16,15 @@ from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
-from trialwise.engines.duckdb import Engine
+from trialwise.engines.duckdb import Engine, EngineError
 from trialwise.errors import ModelError
-from trialwise.transform.build import materialise, run
+from trialwise.transform.build import failure, materialise, run
 from trialwise.transform.changes import NONE, WHOLE, Change, difference, images, relation
 from trialwise.transform.keys import keyed_inputs, restricted_sql
 from trialwise.transform.model import Model
 from trialwise.transform.trace import trace_of
 
-_READING: WeakKeyDictionary[Model, dict[tuple[str, str], str]] = WeakKeyDictionary()
+_READING: WeakKeyDictionary[Model, dict[tuple[tuple[str, str], ...], str]] = WeakKeyDictionary()
 Progress = Callable[[str, int, int], None]
 Action = Literal["unchanged", "restricted", "added", "rebuilt"]
 CLOCK = "config.clock"
@@ -244,19 +244,18 @@ class Incremental:
         return [day for (day,) in days] if len(days) <= DAYS_LISTED else None
 
     def _added(self, model: Model, table: str) -> Step | None:
-        """Add what the new rows of one table bring, and take away what those that went had brought."""
-        change = self.changes[table]
+        """Add what new rows of one table bring, and take away what those that went had brought by the clock then."""
+        change, clock = self.changes[table], self.changes[CLOCK] if CLOCK in model.reads else NONE
         if change.is_whole or change.gone is None or change.came is None or not (model.header.key or model.is_view):
             return None
-        if not trace_of(model, self.models).is_linear_in(table):
+        if not trace_of(model, self.models).is_linear_in(table) or clock.is_whole:
             return None
-        found = images(
-            self.engine,
-            model.name,
-            _reading(model, table, change.gone),
-            _reading(model, table, change.came),
-            model.column_names,
-        )
+        before = {table: change.gone} if clock.gone is None else {table: change.gone, CLOCK: clock.gone}
+        gone, came = _reading(model, before), _reading(model, {table: change.came})
+        try:
+            found = images(self.engine, model.name, gone, came, model.column_names)
+        except EngineError as error:
+            raise failure(model, error) from error
         if not model.is_view:
             self._apply(model, found)
         self.changes[model.name] = found
@@ -309,19 +308,20 @@ class Incremental:
         return int(rows[0][0]) if rows else 0
 
 
-def _reading(model: Model, table: str, image: str) -> str:
-    """The model's text with some rows of a table in the table's place; of a model that is kept it is made once."""
-    texts = _READING.setdefault(model, {})
-    if (table, image) not in texts:
-        texts[table, image] = _read_instead(model, table, image)
-    return texts[table, image]
+def _reading(model: Model, instead: Mapping[str, str]) -> str:
+    """The model's text with other rows in the place of tables; of a model that is kept it is made once."""
+    texts, asked = _READING.setdefault(model, {}), tuple(instead.items())
+    if asked not in texts:
+        texts[asked] = _read_instead(model, instead)
+    return texts[asked]
 
 
-def _read_instead(model: Model, table: str, image: str) -> str:
+def _read_instead(model: Model, instead: Mapping[str, str]) -> str:
     if model.query is None:
         raise ModelError(f"{model.name} has no query")
     query = model.query.copy()
     for node in list(query.find_all(exp.Table)):
-        if f"{node.db}.{node.name}" == table:
+        image = instead.get(f"{node.db}.{node.name}")
+        if image is not None:
             node.replace(exp.to_table(image, alias=node.alias or node.name))
     return query.sql(dialect="duckdb", comments=False)

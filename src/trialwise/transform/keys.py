@@ -247,7 +247,9 @@ class _KeyRule:
         return sources, frozenset(nullable)
 
     def source(self, node: exp.Expr, scope: Mapping[str, _Relation]) -> tuple[str, _Relation]:
-        alias = node.alias_or_name
+        alias, told = node.alias_or_name, node.args.get("alias")
+        if told is not None and told.args.get("columns") and not isinstance(node, exp.Values):
+            raise self.refused(f"the alias {alias} renames columns", node)
         if isinstance(node, exp.Table):
             if not node.db:
                 if node.name not in scope:

@@ -165,7 +165,16 @@ def parse_model(name: str, source: str, path: Path, expansion: Expansion | None 
     if not isinstance(statement, exp.Query):
         raise ModelError(f"{name}: expected one SELECT, found {statement.key.upper()}")
     query = expand(statement, expansion or {}, name) if lists_used(statement) else statement
+    _name_tables_without_schema(query)
     return Model(name, path, source, header, _query_columns(query), reads_of(query, name), kind, query)
+
+
+def _name_tables_without_schema(query: exp.Expr) -> None:
+    """Write marts.trials.kind as trials.kind: another table may be read in the place of one, and has its name alone."""
+    tables = {(table.db, table.name) for table in query.find_all(exp.Table) if table.db and not table.alias}
+    for column in query.find_all(exp.Column):
+        if (column.db, column.table) in tables:
+            column.set("db", None)
 
 
 def parse_header(name: str, text: str) -> Header:

@@ -16,6 +16,8 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from trialwise.transform.model import Model
 
 _COMPARISONS = (exp.LT, exp.LTE, exp.GT, exp.GTE)
+_RENAMED = (exp.Table, exp.CTE, exp.Subquery)
+"""What an alias with a list of columns, `t (a, b)`, gives other names than it has; these are not followed."""
 _FIXED = ("SECOND", "MINUTE", "HOUR", "DAY", "WEEK")
 """Units of intervals that are as long whatever they are taken from, of instants without a zone."""
 _GATHERING = (
@@ -87,6 +89,10 @@ class Trace:
         self._columns = {name: models[name].column_names for name in model.reads}
         self._query = model.query
         self._scopes: list[Scope] = [] if model.query is None else list(traverse_scope(model.query))
+        self._renames = self._query is not None and any(
+            isinstance(alias.parent, _RENAMED) and alias.args.get("columns")
+            for alias in self._query.find_all(exp.TableAlias)
+        )
         self._uses: dict[str, tuple[set[str], list[Crossing] | None]] = {}
         self._linear: dict[str, bool] = {}
 
@@ -108,7 +114,8 @@ class Trace:
             columns.add(column.name)
             before = _taken_from(column)
             value = column if before is None or column.parent is None else column.parent
-            other = _compared_with(value)
+            is_here = column.find_ancestor(exp.Select) is scope.expression  # else of a subquery, with names of its own
+            other = _compared_with(value) if is_here else None
             origin = None if other is None else self.origin(scope, other)
             if origin is None:
                 crossings = None
@@ -124,7 +131,11 @@ class Trace:
         return {column.name for _, column in self._columns_of(table)}
 
     def _reads_all_of(self, table: str) -> bool:
-        return any(_has_star(scope, table) or _has_row(scope, table) for scope in self._scopes)
+        names = set(self._columns[table])
+        return self._renames or any(
+            _has_star(scope, table) or _has_row(scope, table) or _is_joined_by_name(scope, table, names)
+            for scope in self._scopes
+        )
 
     def _columns_of(self, table: str) -> Iterator[tuple[Scope, exp.Column]]:
         known = set(self._columns[table])
@@ -139,7 +150,7 @@ class Trace:
 
     def origin(self, scope: Scope, column: exp.Column) -> Origin | None:
         """The table's column whose value this one is, handed through CTEs unchanged; None where it cannot be told."""
-        if not column.table:
+        if not column.table or self._renames:
             return None
         source = scope.sources.get(column.table)
         if isinstance(source, exp.Table):
@@ -214,7 +225,7 @@ class Trace:
 
     def _is_linear_in(self, table: str) -> bool:
         query = self._query
-        if query is None or next(query.find_all(*_GATHERING), None) is not None:
+        if query is None or self._renames or next(query.find_all(*_GATHERING), None) is not None:
             return False
         if any(union.args.get("distinct") is not False for union in query.find_all(exp.SetOperation)):
             return False
@@ -284,6 +295,14 @@ def _has_row(scope: Scope, table: str) -> bool:
     """Whether an alias of the table may stand for its row as a value: it then looks like a column without a table."""
     names = _aliases(scope, table)
     return bool(names) and any(not column.table and column.name in names for column in scope.columns)
+
+
+def _is_joined_by_name(scope: Scope, table: str, columns: set[str]) -> bool:
+    """Whether a NATURAL join or USING may read columns of the table, which are then named nowhere, or without it."""
+    return bool(_aliases(scope, table)) and any(
+        join.args.get("method") or columns & {name.name for name in join.args.get("using") or ()}
+        for join in scope.expression.args.get("joins") or ()
+    )
 
 
 def _taken_from(column: exp.Column) -> str | None:
