@@ -16,7 +16,8 @@ import typer
 
 import trialwise
 from tests.command import run, write_lines
-from trialwise import cli
+from tests.oracle.stripe_sim import DAY, StripeSim, seconds
+from trialwise import cli, standstill
 from trialwise.delivery.metrics import METRIC_COLUMNS
 from trialwise.delivery.trials import TRIAL_COLUMNS
 from trialwise.reference import cli_markdown
@@ -439,6 +440,38 @@ def test_a_damaged_result_of_a_past_moment_is_computed_again(tmp_path: Path) -> 
     moment.write_bytes(b"torn")
     assert run("trials", "--as-of", "2026-01-31", "-C", tmp_path).code == 0
     assert moment.stat().st_size > 4096
+
+
+def test_results_of_a_past_moment_follow_the_customer_map_and_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial of a customer whom the map gives to alpha, then to beta."""
+    (tmp_path / "trialwise.toml").write_text('[identity]\ncustomer_map = "customers.csv"\n', encoding="utf-8")
+    begin = seconds("2026-03-01T10:00:00")
+    sim = StripeSim()
+    customer = sim.customer(begin, None)
+    sim.subscribe(customer, begin, trial_end=begin + 14 * DAY)
+    mapped = tmp_path / "customers.csv"
+    mapped.write_text(f"customer_id,account_id\n{customer},alpha\n", encoding="utf-8")
+    run("import", "stripe", "--from", write_lines(tmp_path / "stripe.ndjson", sim.ordered_events()), "-C", tmp_path)
+
+    def accounts() -> list[str]:
+        rows = run("trials", "--all", "--as-of", "2026-03-05", "-f", "json", "-C", tmp_path).rows()
+        return [row["account_id"] for row in rows]
+
+    for account in ("alpha", "beta"):
+        mapped.write_text(f"customer_id,account_id\n{customer},{account}\n", encoding="utf-8")
+        run("refresh", "-C", tmp_path)
+        assert accounts() == [account]
+    moments = tmp_path / "data" / "moments"
+    assert accounts() == ["beta"]
+    assert len(list(moments.glob("*.duckdb"))) == 2, "one for each map"
+    code = tmp_path / "program" / "standstill.py"
+    code.parent.mkdir()
+    code.write_text("# another version\n", encoding="utf-8")
+    monkeypatch.setattr(standstill, "__file__", str(code))
+    assert accounts() == ["beta"]
+    assert len(list(moments.glob("*.duckdb"))) == 3, "and one for another program"
 
 
 def test_doctor_says_what_makes_numbers_wrong(company: Path) -> None:

@@ -6,13 +6,12 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from trialwise import composition, freshness
+from trialwise import composition, freshness, standstill
 from trialwise.delivery.generation import Generation, open_generation
 from trialwise.delivery.preview import Preview, preview
 from trialwise.errors import NotFoundError, StoreError
 from trialwise.landing.folder import Landing
 from trialwise.pipeline import Progress, refresh
-from trialwise.shipped import find_files, roots
 from trialwise.transform.condition import parse_condition
 from trialwise.workspace import Workspace
 
@@ -73,10 +72,7 @@ def _opens(path: Path) -> bool:
 
 
 def _fingerprint(workspace: Workspace, as_of: str | None, known_at: str | None) -> str:
-    """Names the results of a moment: another one when configuration, models or landed data are others."""
-    digest = hashlib.sha256(workspace.config.model_dump_json().encode())
+    """Names the results of a moment: another one when what a refresh goes by or the landed data are others."""
     known = Landing(workspace.landing).manifest()
-    digest.update(repr((as_of, known_at, known.last_segment, known.drops)).encode())
-    for name, path in sorted(find_files(roots(workspace.models)).items()):
-        digest.update(name.encode() + path.read_bytes())
-    return digest.hexdigest()[:24]
+    asked = repr((as_of, known_at, known.last_segment, known.drops))
+    return hashlib.sha256(f"{standstill.defined_by(workspace)} {asked}".encode()).hexdigest()[:24]
