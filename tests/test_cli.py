@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 import typer
@@ -270,6 +271,25 @@ def test_the_results_of_another_moment_are_computed_once_and_leave_the_present_o
     from trialwise.delivery.generation import open_generation
 
     assert str(open_generation(into).moment.known_at) == "2025-10-06 00:00:00"
+    run("refresh", "--as-of", "2025-09-30", "--known-at", "2025-10-06", "--into", into, "-C", company)  # once more
+    assert str(open_generation(into).moment.known_at) == "2025-10-07 00:00:00"
+
+
+def test_results_of_a_past_moment_replace_nothing_else(company: Path, tmp_path: Path) -> None:
+    other = tmp_path / "notes.duckdb"
+    with duckdb.connect(str(other)) as database:
+        database.execute("CREATE TABLE notes AS SELECT 1 AS n")
+    segment = next((company / "data" / "landing").iterdir())
+    there = "holds no results of trialwise"
+    for into, message in (
+        (company / "trialwise.toml", there),
+        (other, there),
+        (segment, "the workspace's own"),
+        (company / "data" / "published" / "000001.duckdb", "the workspace's own"),
+    ):
+        before = into.read_bytes()
+        assert message in run("refresh", "--as-of", "2025-09-30", "--into", into, "-C", company, code=1).err
+        assert into.read_bytes() == before
 
 
 def test_imports_say_what_became_of_every_record(company: Path, tmp_path: Path) -> None:

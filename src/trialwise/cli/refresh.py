@@ -45,8 +45,8 @@ def refresh(
 
     workspace = open_workspace(folder)
     workspace.clock(as_of, known_at)
-    if into is not None and not into.resolve().parent.is_dir():
-        raise InputError(f"no folder {into.resolve().parent}", "Make it, or name another file with --into.")
+    if into is not None:
+        _check_into(into, workspace.data)
     if into is None and (as_of or known_at):
         raise InputError(
             "a past moment is not published over the present one",
@@ -68,3 +68,18 @@ def refresh(
     with progress("refresh") as report:
         done = run(workspace, as_of=as_of, known_at=known_at, into=into, full=full, progress=report)
     say_refreshed(done)
+
+
+def _check_into(into: Path, data: Path) -> None:
+    """Refuse a file that results may not replace: one of the workspace's own, or one that holds something else."""
+    from trialwise.delivery import publishing
+
+    path = into.resolve()
+    if not path.parent.is_dir():
+        raise InputError(f"no folder {path.parent}", "Make it, or name another file with --into.")
+    if path.is_relative_to(data.resolve()):
+        raise InputError(f"{into} lies in {data}, which is the workspace's own", "Name a file elsewhere with --into.")
+    if path.exists() and not publishing.is_results(path):
+        raise InputError(
+            f"{into} is there, and holds no results of trialwise", "Remove it, or name another file with --into."
+        )

@@ -126,6 +126,15 @@ def write_generation(
     _finish(unfinished, path)
 
 
+def is_results(path: Path) -> bool:
+    """Whether a file is one that `write_generation` wrote, of whatever version."""
+    try:
+        with closing(connect(path, read_only=True, external_access=False)) as engine:
+            return bool(engine.columns("FROM main.generation"))
+    except (EngineError, StoreError):
+        return False
+
+
 def about(path: Path) -> dict[str, Any] | None:
     """What a generation's file says of itself; None where it cannot be read, or an older version wrote it."""
     try:
