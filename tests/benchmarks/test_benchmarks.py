@@ -106,6 +106,8 @@ def test_a_run_prints_every_goal(tmp_path):
         "benchmarks",
         "--events",
         "10000",
+        "--accounts",
+        "120",  # so many that some are in their trial, and used, at the noon that is measured
         "--runs",
         "1",
         "--no-peers",
