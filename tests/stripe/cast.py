@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import stripe
@@ -19,6 +20,7 @@ DAY = 86400
 LAST_DAY = 26
 
 
+@cache  # one answer, also where midnight passes while the tests run
 def midnight(days_ago: int = 27) -> datetime:
     """A midnight in UTC, with its zone."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
