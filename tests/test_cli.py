@@ -452,6 +452,19 @@ def test_a_damaged_store_or_generation_names_the_next_command(tmp_path: Path) ->
     assert run("trials", "-C", tmp_path).code == 0
 
 
+def test_of_a_history_that_was_damaged_it_is_said_what_it_no_longer_tells(tmp_path: Path) -> None:
+    run("init", tmp_path)
+    run("refresh", "-C", tmp_path)
+    lost = "the history was damaged and begun anew: what was published before that is on no record"
+    assert lost not in run("restatements", "-C", tmp_path).err
+    (tmp_path / "data" / "history.sqlite").write_bytes(b"no database" * 1000)
+    for words in (("restatements", "-f", "json"), ("history", "lists"), ("refresh",), ("refresh", "--full")):
+        assert lost in run(*words, "-C", tmp_path).err
+    assert lost in run("history", "scores", "nobody", "-C", tmp_path, code=1).err
+    (tmp_path / "data" / "history.sqlite.damaged-1").unlink()
+    assert lost not in run("refresh", "-C", tmp_path).err
+
+
 def test_a_damaged_result_of_a_past_moment_is_computed_again(tmp_path: Path) -> None:
     run("init", tmp_path)
     run("refresh", "-C", tmp_path)

@@ -6,7 +6,9 @@ import datetime as dt
 import errno
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,7 +25,7 @@ from trialwise.engines.duckdb import Engine, connect
 from trialwise.errors import DiskFull, StoreError, StoreLocked
 from trialwise.landing import manifest
 from trialwise.landing.manifest import Import, Segment
-from trialwise.store import Store
+from trialwise.store import Recovery, Store
 from trialwise.workspace import Workspace
 
 NOW = dt.datetime(2026, 3, 10)
@@ -237,6 +239,43 @@ def test_a_disk_without_room_for_a_second_copy(store: Engine, tmp_path: Path, mo
     assert _found(store, tmp_path)["disk"].level == "warning"
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=FREE_BYTES))
     assert _found(store, tmp_path)["disk"].level == "ok"
+
+
+# ── files that proved damaged ────────────────────────────────────────────────
+
+
+def test_of_a_damaged_store_nothing_is_lost_but_of_a_history_what_it_said(store: Engine, tmp_path: Path) -> None:
+    for name in ("store.duckdb.damaged-1", "store.duckdb.damaged-1.wal", "store.duckdb.older-2",
+                 "history.sqlite.damaged-1", "history.sqlite.damaged-1-wal", "runs.sqlite.damaged-1"):  # fmt: skip
+        (tmp_path / name).write_bytes(b"torn")
+    recovered = [Recovery(1, NOW, "it holds 3 of 5 loads", "store.duckdb.damaged-1", is_moved=True, rebuilt_at=NOW)]
+    found = {one.topic: one for one in diagnose(MAPPED, store, RESULTS, tmp_path, recovered)}
+    assert found["store"].advice == (
+        "Nothing was lost. Delete store.duckdb.damaged-1, store.duckdb.damaged-1.wal, store.duckdb.older-2 in "
+        f"{tmp_path} once nobody wants to look. Look after the disk."
+    )
+    assert (found["history"].level, found["runs"].level) == ("warning", "note")
+    assert "what was published before that is on no record" in found["history"].found
+    assert f"put history.sqlite of a backup in its place, then delete history.sqlite.damaged-1 in {tmp_path}." in (
+        found["history"].advice
+    )
+    assert found["runs"].advice == f"Delete runs.sqlite.damaged-1 in {tmp_path} once nobody wants to look."
+
+
+def test_doctor_looks_at_the_files_nobody_has_opened_since(store: Engine, tmp_path: Path) -> None:
+    for name in ("history.sqlite", "runs.sqlite"):
+        (tmp_path / name).write_bytes(b"no database" * 1000)
+    found = _found(store, tmp_path)
+    assert (found["history"].level, found["runs"].level) == ("warning", "note")
+    assert (tmp_path / "history.sqlite.damaged-1").read_bytes() == b"no database" * 1000
+
+
+def test_a_history_of_a_newer_version_is_told_and_left_alone(store: Engine, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as file:
+        file.execute("PRAGMA user_version = 99")
+    found = _found(store, tmp_path)["history"]
+    assert (found.level, "version 99" in found.found) == ("warning", True)
+    assert not list(tmp_path.glob("*.damaged-*"))
 
 
 # ── where the store cannot be looked into ────────────────────────────────────

@@ -193,7 +193,7 @@ def test_names_of_which_nothing_is_recorded_yet_are_known(tmp_path: Path) -> Non
         assert "Nothing is published: run 'trialwise refresh'." in run(*words, "-C", tmp_path, code=1).err
     run("refresh", "-C", tmp_path)
     found, shown = (run(*words, "-C", tmp_path) for words in asked)
-    assert "no published number was restated" in found.err
+    assert "no number on record was restated" in found.err
     assert all("generation 1" in one.err for one in (found, shown)), "what moment it is of is said"
     assert "nobody was on hot_trials" in shown.err
     wrong = run("history", "lists", "hot_trails", "-C", tmp_path, code=1).err

@@ -127,6 +127,7 @@ def diagnose_without_store(
         *_results(results),
         *_stripe(data),
         *(Finding(source.level, source.name, source.found, source.advice) for source in fetched),
+        *_history(data),
         *_disk(data),
     ]
     rank = {"warning": 0, "note": 1, "ok": 2}
@@ -287,11 +288,17 @@ def _stripe(data: Path) -> Iterator[Finding]:
 
 def _jobs(data: Path) -> Iterator[Finding]:
     """Jobs whose last run did not go well."""
+    ledger = Ledger(data)
     try:
-        runs = Ledger(data).latest()
+        ledger.check()
+        runs = ledger.latest()
     except StoreError as error:
         yield Finding("warning", "runs", error.message, error.hint or "")
         return
+    damaged = _names(ledger.set_aside())
+    if damaged:
+        found = "the run ledger was damaged and begun anew: of runs before that nothing is known"
+        yield Finding("note", "runs", found, f"Delete {damaged} in {data} once nobody wants to look.")
     for run in runs:
         if run.status in ("failed", "killed") and (run.slot is not None or run.job == "refresh"):
             said = f"the last run, of {run.started_at:%Y-%m-%d %H:%M}Z, {STATUSES[run.status]}: {run.error}"
@@ -304,11 +311,14 @@ def _store(data: Path, recovered: Sequence[Recovery]) -> Iterator[Finding]:
         return
     times = f"; {len(recovered)} times in all" if len(recovered) > 1 else ""
     found = f"{recovered[-1].found_at:%Y-%m-%d %H:%M}Z: {recovered[-1]}{times}"
-    damaged = sorted(path.name for path in data.glob("*.damaged-*"))
-    older = sorted(path.name for path in data.glob("*.older-*"))
+    damaged, older = (sorted(data.glob(f"store.duckdb.{kind}-*")) for kind in ("damaged", "older"))
     look = "" if all(one.is_older for one in recovered) else " Look after the disk."
-    advice = f" Delete {', '.join(damaged + older)} in {data} once nobody wants to look." if damaged + older else ""
+    advice = f" Delete {_names(damaged + older)} in {data} once nobody wants to look." if damaged + older else ""
     yield Finding("warning" if damaged else "note", "store", found, f"Nothing was lost.{advice}{look}")
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths)
 
 
 def _backups(config: Config, backed_up: Sequence[datetime]) -> Iterator[Finding]:
@@ -326,13 +336,21 @@ def _backups(config: Config, backed_up: Sequence[datetime]) -> Iterator[Finding]
 
 def _history(data: Path) -> Iterator[Finding]:
     """A damaged history costs no results, and nothing but a backup has what it said."""
-    damaged = History(data).set_aside()
+    history = History(data)
+    try:
+        history.check()
+    except StoreError as error:
+        yield Finding("warning", "history", error.message, error.hint or "")
+        return
+    damaged = _names(history.set_aside())
     if damaged:
         yield Finding(
             "warning",
             "history",
-            f"it was damaged and is begun anew; the damaged one is {damaged[-1].name}",
-            f"With nothing else running, put {HISTORY} of a backup in its place and delete {damaged[-1].name}.",
+            "it was damaged and begun anew: what was published before that is on no record, and first_listed_at tells "
+            "nothing earlier",
+            f"With nothing else running, put {HISTORY} of a backup in its place, then delete {damaged} in {data}. "
+            "Without a backup it is lost: delete that once everybody knows.",
         )
 
 

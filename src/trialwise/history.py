@@ -285,6 +285,10 @@ class History:
         """Whether anything has been recorded."""
         return self.path.exists()
 
+    def check(self) -> None:
+        """Look at the whole file, which a transaction reads a part of; a damaged one is set aside."""
+        self._file.check()
+
     def set_aside(self) -> tuple[Path, ...]:
         """Histories that proved damaged, the oldest first."""
         return self._file.set_aside()

@@ -295,6 +295,10 @@ class Ledger:
         """Look at the whole file, which a transaction reads a part of; a damaged one is set aside."""
         self._file.check()
 
+    def set_aside(self) -> tuple[Path, ...]:
+        """Ledgers that proved damaged, the oldest first."""
+        return self._file.set_aside()
+
     def _first(self, query: str, *values: Any) -> Run | None:
         return next(iter(self._runs(query, *values)), None)
 

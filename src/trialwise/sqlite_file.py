@@ -55,7 +55,7 @@ class SqliteFile:
     def check(self) -> None:
         """Look at the whole file, which a transaction reads a part of; a damaged one is set aside."""
         if self.path.exists():
-            self.work(_check)
+            self.work(_check, "BEGIN")
 
     def compact(self) -> None:
         """Leave nothing of rows that were deleted in the bytes of the file and its log."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from trialwise.cli.options import As, Folder, Format, Output, examples
+from trialwise.cli.reports import say_lost
 from trialwise.cli.streams import say, show
 from trialwise.cli.workspaces import open_workspace
 from trialwise.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from trialwise.delivery.generation import Generation
+    from trialwise.history import History
     from trialwise.workspace import Workspace
 
 app = typer.Typer()
@@ -47,9 +49,10 @@ def restatements(
 
     workspace, day = open_workspace(folder), _day(since, "--since")
     present = _present(workspace, lambda results: results.metric_names()["metric"])
-    frame = past.restatements(past.history_of(workspace), metric=metric, since=day, present=present)
+    with _recorded(workspace) as found:
+        frame = past.restatements(found, metric=metric, since=day, present=present)
     if frame.height == 0 and form is Format.table:
-        say("no published number was restated")
+        say("no number on record was restated")
     show(frame, form, output)
 
 
@@ -72,7 +75,8 @@ def history_lists(
 
     workspace, day = open_workspace(folder), _day(on, "--on")
     present = _present(workspace, lambda results: results.leads()["list"])
-    frame = past.lists(past.history_of(workspace), day=day, name=name, present=present)
+    with _recorded(workspace) as found:
+        frame = past.lists(found, day=day, name=name, present=present)
     if frame.height == 0 and form is Format.table:
         say(f"nobody was on {'any list' if name is None else name}{'' if day is None else f' on {day}'}")
     show(frame, form, output)
@@ -95,7 +99,21 @@ def history_scores(
 
     workspace = open_workspace(folder)
     _present(workspace, lambda _: ())
-    show(past.scores(past.history_of(workspace), identifier), form, output)
+    with _recorded(workspace) as found:
+        frame = past.scores(found, identifier)
+    show(frame, form, output)
+
+
+@contextmanager
+def _recorded(workspace: Workspace) -> Iterator[History]:
+    """The history, of which reading may show that it is damaged: what it no longer tells is said after that."""
+    from trialwise.delivery.past import history_of
+
+    history = history_of(workspace)
+    try:
+        yield history
+    finally:
+        say_lost(history)
 
 
 def _present(workspace: Workspace, names: Callable[[Generation], Iterable[str]]) -> tuple[str, ...]:

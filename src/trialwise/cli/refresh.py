@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from trialwise.cli.options import As, AsOf, Folder, Format, KnownAt, Output, examples
-from trialwise.cli.reports import say_refreshed, say_unchanged, steps_frame
+from trialwise.cli.reports import say_lost, say_refreshed, say_unchanged, steps_frame
 from trialwise.cli.streams import show
 from trialwise.cli.workspaces import open_workspace
 from trialwise.errors import InputError
@@ -41,6 +41,7 @@ def refresh(
     What did not change is left alone, and where little changed only that is worked out anew.
     """
     from trialwise import standstill
+    from trialwise.history import History
     from trialwise.progress import progress
 
     workspace = open_workspace(folder)
@@ -54,6 +55,7 @@ def refresh(
         )
     if not (into or full or explain) and (found := standstill.confirm(workspace)) is not None:
         say_unchanged(found, workspace.clock())
+        say_lost(History(workspace.data))
         return
     from trialwise.owner.asking import plan  # after the look that needs neither models nor store
     from trialwise.owner.asking import refresh as run
@@ -68,6 +70,7 @@ def refresh(
     with progress("refresh") as report:
         done = run(workspace, as_of=as_of, known_at=known_at, into=into, full=full, progress=report)
     say_refreshed(done)
+    say_lost(History(workspace.data))
 
 
 def _check_into(into: Path, data: Path) -> None:

@@ -62,6 +62,15 @@ def say_unchanged(found: Any, clock: Any) -> None:
     say(f"as of {clock.as_of:%Y-%m-%d %H:%M}Z, published as {found.generation:06d}.duckdb")
 
 
+def say_lost(history: Any) -> None:
+    """Of a history that proved damaged, until somebody has dealt with it: what it no longer tells."""
+    if history.set_aside():
+        say(
+            "warning: the history was damaged and begun anew: what was published before that is on no record;"
+            " see 'trialwise doctor'"
+        )
+
+
 def steps_frame(steps: Any) -> Any:
     """What a refresh does to each model, as a frame: columns as in `transform.incremental.Step`."""
     import polars as pl
