@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.rights import read_only
 from trialwise import runs
-from trialwise.errors import InputError, NotFoundError, StoreError
+from trialwise.errors import InputError, NotFoundError, NotWritable, StoreError
 from trialwise.runs import Ledger, Outcome, SlotTaken, is_gone, process_identity, runs_frame
+from trialwise.sqlite_file import READ, SqliteFile
 from trialwise.timetable import calendar, due
 
 NOON = datetime(2026, 3, 1, 12)
@@ -29,6 +31,15 @@ from trialwise.runs import Ledger
 print(Ledger(Path(sys.argv[1])).begin("backup", asked_by="schedule", slot=datetime(2026, 3, 1, 3)), flush=True)
 time.sleep(600)
 """
+HOLDS = """
+import sqlite3, sys, time
+from pathlib import Path
+from trialwise.runs import Ledger
+held = sqlite3.connect(Path(sys.argv[1]) / "runs.sqlite")
+held.execute("SELECT count(*) FROM runs").fetchone()
+print(Ledger(Path(sys.argv[1])).begin("backup", asked_by="command"), flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -36,10 +47,17 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(tmp_path / "data")
 
 
-def begun_elsewhere(ledger: Ledger) -> subprocess.Popen[str]:
+def begun_with_a_log(ledger: Ledger) -> subprocess.Popen[str]:
+    """A process that has begun a backup, which stands in the log of the file while it is at it."""
+    process = begun_elsewhere(ledger, HOLDS)
+    assert ledger.path.with_name("runs.sqlite-wal").stat().st_size > 0
+    return process
+
+
+def begun_elsewhere(ledger: Ledger, program: str = BEGINS) -> subprocess.Popen[str]:
     """A process that has begun the backup of 03:00 and is at it."""
     process = subprocess.Popen(
-        [sys.executable, "-c", BEGINS, str(ledger.path.parent)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, str(ledger.path.parent)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     with process.stdout as said:
@@ -268,6 +286,53 @@ def test_damage_that_shows_on_the_way_is_no_error_of_the_run(ledger: Ledger) -> 
     assert sorted(path.name for path in ledger.path.parent.glob("*.damaged-?")) == [
         "runs.sqlite.damaged-1", "runs.sqlite.damaged-2",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("writer", ["none", "closed", "at it", "killed"])
+def test_a_ledger_is_read_without_a_right_to_write(ledger: Ledger, writer: str) -> None:
+    done = ledger.begin("load", asked_by="command")
+    ledger.end(done, Outcome(rows=7))
+    if writer == "closed":
+        ledger.begin("refresh", asked_by="command")
+    process = begun_with_a_log(ledger) if writer in ("at it", "killed") else None
+    if process is not None and writer == "killed":
+        process.kill()
+        process.wait()
+    held = {path.name: path.read_bytes() for path in ledger.path.parent.iterdir()}
+    with read_only(ledger.path.parent):
+        assert ledger.run(done).rows == 7
+        jobs = [run.job for run in ledger.runs()]
+        with pytest.raises(NotWritable, match=r"run ledger .*runs.sqlite cannot be used"):
+            ledger.begin("load", asked_by="command")
+    assert jobs == {"none": [], "closed": ["refresh"]}.get(writer, ["backup"]) + ["load"]
+    assert {path.name: path.read_bytes() for path in ledger.path.parent.iterdir()} == held
+    if process is not None:
+        process.kill()
+        process.wait()
+
+
+def test_who_may_not_write_sees_a_killed_run_as_running(ledger: Ledger) -> None:
+    process = begun_elsewhere(ledger)
+    process.kill()
+    process.wait()
+    with read_only(ledger.path.parent):
+        assert [run.status for run in ledger.runs()] == ["running"]
+    assert [run.status for run in ledger.runs()] == ["killed"]
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again(ledger: Ledger) -> None:
+    ledger.begin("load", asked_by="command")
+    file, seen = SqliteFile(ledger.path, "run ledger", "", 1), list[int]()
+
+    def look(connection: sqlite3.Connection) -> int:
+        seen.append(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+        if len(seen) == 1:
+            os.utime(ledger.path)  # as the user who may write does
+        return seen[-1]
+
+    with read_only(ledger.path.parent):
+        assert file.work(look, READ) == 1
+    assert seen == [1, 1]
 
 
 def test_a_ledger_of_a_newer_trialwise_is_left_alone(ledger: Ledger) -> None:

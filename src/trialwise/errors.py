@@ -9,6 +9,7 @@ TrialwiseError            exit 1  the user can mend it; one line, then what to d
 ├── StoreError                    the workspace's own files
 │   ├── StoreDamaged              a database file that is not as it was written
 │   ├── StoreLocked               another process owns the store
+│   ├── NotWritable               a file that may be read and not written
 │   ├── DiskFull                  no room; nothing of what failed was kept
 │   └── Overloaded                more waits to be written than may; nothing of it was taken
 └── ModelError                    a SQL model that cannot be used as it is
@@ -59,6 +60,10 @@ class NotFoundError(TrialwiseError):
 
 class StoreError(TrialwiseError):
     """The workspace's own files are missing, damaged or of another version."""
+
+
+class NotWritable(StoreError):
+    """A file of the workspace that this user may read and not write."""
 
 
 class StoreDamaged(StoreError):

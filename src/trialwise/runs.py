@@ -10,14 +10,15 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from trialwise.clock import utc_now
-from trialwise.errors import InputError, NotFoundError, nearest
-from trialwise.sqlite_file import SqliteFile
+from trialwise.errors import InputError, NotFoundError, NotWritable, nearest
+from trialwise.sqlite_file import READ, SqliteFile
 from trialwise.timetable import Past
 
 if TYPE_CHECKING:
@@ -209,17 +210,19 @@ class Ledger:
         alone, but by the owner of the store (is_owner), beside whom nobody else can be at work.
         """
 
-        def update(ledger: sqlite3.Connection) -> int:
+        def look(ledger: sqlite3.Connection) -> list[int]:
             rows = ledger.execute("SELECT run_id, pid, process FROM runs WHERE status = 'running'").fetchall()
-            gone = [run_id for run_id, pid, process in rows if is_gone(pid, process, is_owner=is_owner)]
+            return [run_id for run_id, pid, process in rows if is_gone(pid, process, is_owner=is_owner)]
+
+        def update(ledger: sqlite3.Connection) -> int:
+            gone = look(ledger)
             ledger.executemany(
-                "UPDATE runs SET status = 'killed', error = 'its process ended before it did'"
-                " WHERE run_id = ? AND status = 'running'",
+                "UPDATE runs SET status = 'killed', error = 'its process ended before it did' WHERE run_id = ?",
                 [(run_id,) for run_id in gone],
             )
             return len(gone)
 
-        return self._file.work(update) if self.path.exists() else 0
+        return self._file.work(update) if self.path.exists() and self._file.work(look, READ) else 0
 
     def past(self, job: str, timetable: str, now: datetime) -> Past:
         """What is known of a job that runs by `timetable`.
@@ -264,7 +267,7 @@ class Ledger:
         known = get_args(Status)
         if status is not None and status not in known:
             raise InputError(f"no status '{status}'{nearest(status, known)}", f"There are {', '.join(known)}.")
-        self.tell_killed()
+        self._tell_killed_if_may()
         jobs = [run.job for run in self.latest()]
         if job is not None and job not in jobs:
             there = f"Jobs that ran: {', '.join(jobs)}." if jobs else "Nothing ran yet."
@@ -277,7 +280,7 @@ class Ledger:
 
     def run(self, run_id: int) -> Run:
         """One run; raises NotFoundError."""
-        self.tell_killed()
+        self._tell_killed_if_may()
         found = self._first("SELECT * FROM runs WHERE run_id = ?", run_id)
         if found is None:
             raise NotFoundError(f"no run {run_id}", "See 'trialwise runs'.")
@@ -299,13 +302,17 @@ class Ledger:
         """Ledgers that proved damaged, the oldest first."""
         return self._file.set_aside()
 
+    def _tell_killed_if_may(self) -> None:
+        with suppress(NotWritable):  # who may only read sees it as running, until somebody else has told
+            self.tell_killed()
+
     def _first(self, query: str, *values: Any) -> Run | None:
         return next(iter(self._runs(query, *values)), None)
 
     def _runs(self, query: str, *values: Any) -> list[Run]:
         if not self.path.exists():
             return []
-        return self._file.work(lambda ledger: [_run(row) for row in ledger.execute(query, values).fetchall()], "BEGIN")
+        return self._file.work(lambda ledger: [_run(row) for row in ledger.execute(query, values).fetchall()], READ)
 
 
 def _with_failures(past: Past, ledger: sqlite3.Connection, job: str, run_id: int) -> Past:

@@ -1,6 +1,7 @@
 """A SQLite file beside the store: read and written by any process at any time, a live server or not.
 
-A connection lives for one transaction, so that nobody goes on writing to a file that was set aside.
+A connection lives for one transaction, so that nobody goes on writing to a file that was set aside. Who may read the
+file and not write it reads it as it is: in WAL mode an ordinary reader writes too, into the files beside it.
 """
 
 from __future__ import annotations
@@ -8,16 +9,21 @@ from __future__ import annotations
 import fcntl
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from trialwise.errors import StoreError
+from trialwise.errors import NotWritable, StoreError
 
 _BUSY_SECONDS = 30.0
+_LOOKS = 20
+_LOOK_SECONDS = 0.05
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_NO_RIGHT = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+READ = "BEGIN"
 Done = TypeVar("Done")
 
 
@@ -37,25 +43,29 @@ class SqliteFile:
     def work(self, task: Callable[[sqlite3.Connection], Done], begin: str = "BEGIN IMMEDIATE") -> Done:
         """Carry out a task in a transaction of its own, once more where the file proves damaged: it is then set aside.
 
-        Raises StoreError when the file cannot be read or written, or is of another version.
+        begin: READ for a task that only reads, which takes no right to write. Raises StoreError when the file cannot be
+        read or written (NotWritable where only the right is missing), or is of another version.
         """
         try:
             try:
                 return self._try(task, begin)
             except sqlite3.DatabaseError as error:
+                if begin == READ and _code(error) in _NO_RIGHT and self.path.exists():
+                    return self._read(task)
                 if not _is_damage(error):
                     raise
                 self._set_aside(str(error))
                 return self._try(task, begin)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(
+            kind = NotWritable if _code(error) in _NO_RIGHT else StoreError
+            raise kind(
                 f"the {self.what} {self.path} cannot be used: {error}", "Mend the folder's rights or its disk."
             ) from error
 
     def check(self) -> None:
         """Look at the whole file, which a transaction reads a part of; a damaged one is set aside."""
         if self.path.exists():
-            self.work(_check, "BEGIN")
+            self.work(_check, READ)
 
     def compact(self) -> None:
         """Leave nothing of rows that were deleted in the bytes of the file and its log."""
@@ -83,6 +93,33 @@ class SqliteFile:
             connection.commit()
             return done
 
+    def _read(self, task: Callable[[sqlite3.Connection], Done]) -> Done:
+        """Carry out a task that only reads, without a right to write.
+
+        Where there is a log somebody is writing, or was: SQLite reads both. Where there is none the file is all there
+        is; nobody can be kept from changing it meanwhile, so then it is read again.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        last: sqlite3.Error | None = None
+        for _ in range(_LOOKS):
+            before, is_alone = self.path.stat(), not log.exists()
+            how = "immutable=1" if is_alone else "mode=ro"
+            address = f"{self.path.absolute().as_uri()}?{how}"
+            try:
+                with closing(sqlite3.connect(address, timeout=_BUSY_SECONDS, uri=True)) as connection:
+                    connection.row_factory = sqlite3.Row
+                    self._look_at_version(connection)
+                    connection.execute(READ)
+                    done = task(connection)
+            except sqlite3.Error as error:  # also of a file that changed, or a log that went, while it was read
+                last = error
+            else:
+                after = self.path.stat()
+                if not is_alone or (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size):
+                    return done
+            time.sleep(_LOOK_SECONDS)
+        raise last or sqlite3.OperationalError("it was changed again and again while it was read")
+
     def _connect(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
@@ -92,16 +129,19 @@ class SqliteFile:
                 with self._alone():  # two that make it at once would find it locked whatever the timeout
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.executescript(self.schema)
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != self.version:
-                raise StoreError(
-                    f"{self.path} is of version {version}, this is a trialwise that knows version {self.version}",
-                    "Run the newer trialwise, or move the file away.",
-                )
+            self._look_at_version(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _look_at_version(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != self.version:
+            raise StoreError(
+                f"{self.path} is of version {version}, this is a trialwise that knows version {self.version}",
+                "Run the newer trialwise, or move the file away.",
+            )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -133,8 +173,13 @@ class SqliteFile:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file is at fault; an error of Python's own, of a value of no known type, has no code."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+    """Whether the file is at fault."""
+    return _code(error) in _DAMAGED
+
+
+def _code(error: Exception) -> int:
+    """SQLite's; an error of Python's own, of a value of no known type, has none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _check(connection: sqlite3.Connection) -> None:
