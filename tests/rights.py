@@ -1,4 +1,4 @@
-"""Folders that a user may read and not write, or not even read; also where the tests run as root, who may do anything."""
+"""Folders that may be read and not written, or not even read; also for tests that run as root, who may do anything."""
 
 from __future__ import annotations
 
