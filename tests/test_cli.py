@@ -18,6 +18,7 @@ import typer
 import trialwise
 from tests.command import run, write_lines
 from tests.oracle.stripe_sim import DAY, StripeSim, seconds
+from tests.rights import no_access
 from trialwise import cli, standstill
 from trialwise.delivery.metrics import METRIC_COLUMNS
 from trialwise.delivery.trials import TRIAL_COLUMNS
@@ -463,6 +464,18 @@ def test_of_a_history_that_was_damaged_it_is_said_what_it_no_longer_tells(tmp_pa
     assert lost in run("history", "scores", "nobody", "-C", tmp_path, code=1).err
     (tmp_path / "data" / "history.sqlite.damaged-1").unlink()
     assert lost not in run("refresh", "-C", tmp_path).err
+
+
+def test_a_workspace_of_somebody_else_is_named(tmp_path: Path) -> None:
+    run("init", tmp_path)
+    data = tmp_path / "data"
+    data.mkdir(exist_ok=True)
+    with no_access(data):
+        for words in (("trials",), ("runs",), ("restatements",), ("refresh",), ("doctor",)):
+            said = run(*words, "-C", tmp_path, code=1).err
+            assert re.fullmatch(
+                rf"trialwise: no permission for {re.escape(str(data))}/\S+\nRun it as the user .*\n", said
+            )
 
 
 def test_a_damaged_result_of_a_past_moment_is_computed_again(tmp_path: Path) -> None:

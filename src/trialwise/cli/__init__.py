@@ -85,6 +85,8 @@ def main() -> None:
             say_recovered()
     except TrialwiseError as error:
         fail(str(error), error.exit_code)
+    except PermissionError as error:  # of any file, whichever command met it
+        fail(f"no permission for {error.filename or error}\nRun it as the user it belongs to, or have rights given.", 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
