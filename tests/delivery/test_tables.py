@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import polars as pl
+import pytest
 
 from trialwise.delivery.metrics import METRIC_COLUMNS
 from trialwise.delivery.tables import table
@@ -145,6 +146,23 @@ def test_what_was_said_first_is_shown_where_it_is_not_what_was_said_before() -> 
     assert "first" in page.splitlines()[0]
     assert " none " in page
     assert "first" not in table(_restated(), 140)
+
+
+@pytest.mark.parametrize("room", [60, 100, 200])
+def test_restatements_that_differ_by_their_split_are_told_apart_whatever_the_width(room: int) -> None:
+    counts = {"old": 0.25, "new": 0.25, "old_numerator": 25, "old_denominator": 100,
+              "new_numerator": 30, "new_denominator": 120}  # fmt: skip
+    rows = [
+        _restated(metric="trial_outcomes", split_key="outcome", split_value=outcome, **counts)
+        for outcome in ("converted", "expired_without_payment")
+    ]
+    page = table(pl.concat(rows), room)
+    assert "start_cohort" in page
+    assert "converted" in page
+    assert "expired_without_payment" in page
+    assert "definition" not in page.partition("left out for width")[2]
+    assert ("    start_cohort, converted\n" in page) == (room < 200)
+    assert ("  start_cohort  converted  " in page) == (room == 200)
 
 
 def test_values_that_look_alike_are_told_apart_by_their_counts() -> None:

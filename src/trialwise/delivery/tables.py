@@ -101,8 +101,12 @@ def _metrics(frame: pl.DataFrame, room: int) -> str:
 
 
 def _restatements(frame: pl.DataFrame, room: int) -> str:
-    """One line per change: what was said before and now, and when; below it why, and the first trials behind it."""
+    """One line per change: what was said before and now, and when; below it why, and the first trials behind it.
+
+    Definition and split tell rows apart: where they do not fit beside what was said, they stand below it.
+    """
     head = ["metric", "period", "old", "new", "definition", "split", "first", "published", "generation"]
+    apart = (head.index("definition"), head.index("split"))
     lines, notes = [], []
     for row in frame.iter_rows(named=True):
         first, before, now = (_value(row[name], row["unit"]) or "none" for name in ("first", "old", "new"))
@@ -127,6 +131,11 @@ def _restatements(frame: pl.DataFrame, room: int) -> str:
         more = f" and {len(trials) - _REASONS_SHOWN} more" if len(trials) > _REASONS_SHOWN else ""
         notes.append([row["why"], *([f"{', '.join(trials[:_REASONS_SHOWN])}{more}"] if trials else [])])
     keep = [n for n in range(len(head)) if any(line[n] for line in lines) or not lines]
+    needed = [max(len(head[n]), *(len(line[n]) for line in lines)) for n in keep if lines and n <= apart[-1]]
+    if sum(needed) + 2 * (len(needed) - 1) > room:
+        keep = [n for n in keep if n not in apart]
+        for line, note in zip(lines, notes, strict=True):
+            note.insert(0, ", ".join(line[n] for n in apart if line[n]))
     right = {place for place, n in enumerate(keep) if head[n] in {"first", "old", "new", "generation"}}
     return _plain([head[n] for n in keep], [[line[n] for n in keep] for line in lines], right, room, notes)
 
