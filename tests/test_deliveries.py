@@ -18,7 +18,7 @@ import pytest
 from tests.command import run
 from tests.keeping import RUNNING, copied, land, workspace
 from tests.landing.kit import call
-from trialwise import deliveries, forgetting, jobs, pipeline
+from trialwise import deliveries, forgetting, jobs, pipeline, upkeep
 from trialwise.config.secrets import Secrets
 from trialwise.deliveries import deliver
 from trialwise.errors import ConfigError, NotFoundError, StoreError
@@ -114,6 +114,17 @@ def test_what_is_no_list_and_what_is_not_there_is_said(held: Workspace, tmp_path
     (held.folder / "taken").write_text("a file", encoding="utf-8")
     with pytest.raises(StoreError, match="taken cannot be written"):
         deliver(configured(held, '[delivery]\nfolder = "taken"\n'))
+
+
+def test_doctor_warns_of_a_list_that_is_none_and_not_of_one_that_is_new(held: Workspace) -> None:
+    path = held.models / "lists" / "sprinting.sql"
+    path.write_text(RUNNING, encoding="utf-8")
+    found = {one.topic: one for one in upkeep.diagnosis(configured(held, '[delivery]\nlists = ["sprinting"]\n'))}
+    assert "delivery" not in found, "it is a list with the next refresh"
+    found = {one.topic: one for one in upkeep.diagnosis(configured(held, '[delivery]\nlists = ["sprint"]\n'))}
+    assert found["delivery"].level == "warning"
+    assert found["delivery"].found.startswith("[delivery] lists names 'sprint', which is no list")
+    assert "running, sprinting" in found["delivery"].advice
 
 
 def test_what_a_crash_leaves_is_known(held: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from trialwise.answers import open_results
 from trialwise.delivery.output import instant, render
 from trialwise.errors import ConfigError, DiskFull, StoreError, nearest
 from trialwise.landing import durable
+from trialwise.shipped import find_files, roots
 from trialwise.workspace import Workspace
 
 KNOWN = "deliveries.json"
@@ -72,6 +73,12 @@ def deliver(workspace: Workspace) -> Delivered:
         ) from error
     removed = _remove(workspace, [path for path, written in _known(workspace).items() if written < oldest])
     return Delivered(folder, said, len(paths), sum(frame.height for frame in frames.values()), removed)
+
+
+def check(workspace: Workspace) -> None:
+    """Raises ConfigError where [delivery] lists names what is no list, whether or not it has been published yet."""
+    there = [name.removeprefix("lists.") for name in find_files(roots(workspace.models)) if name.startswith("lists.")]
+    _chosen(workspace.config.delivery.lists, there)
 
 
 def files(workspace: Workspace) -> frozenset[Path]:

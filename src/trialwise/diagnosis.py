@@ -94,11 +94,12 @@ def diagnose(
     recovered: Sequence[Recovery] = (),
     fetched: Sequence[Standing] = (),
     backed_up: Sequence[datetime] = (),
+    others: Sequence[Finding] = (),
 ) -> list[Finding]:
     """Everything worth knowing about a loaded and refreshed workspace, warnings first.
 
     store: the store with raw and intermediate tables; results: the published generation, None before the first;
-    backed_up: the instants (UTC) of the backups there are, the newest last.
+    backed_up: the instants (UTC) of the backups there are, the newest last; others: what was found elsewhere.
     """
     found = [
         *_results(results),
@@ -114,6 +115,7 @@ def diagnose(
         *_unnamed(data),
         *_history(data),
         *_disk(data),
+        *others,
     ]
     rank = {"warning": 0, "note": 1, "ok": 2}
     return sorted(found, key=lambda finding: rank[finding.level])

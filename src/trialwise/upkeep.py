@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from trialwise import intake
+from trialwise import deliveries, intake
 from trialwise.answers import open_results
 from trialwise.archive import everywhere
 from trialwise.clock import utc_now
 from trialwise.delivery.generation import Generation
 from trialwise.diagnosis import Finding, diagnose, diagnose_without_store
 from trialwise.engines.duckdb import Engine
-from trialwise.errors import NotFoundError, StoreError, StoreLocked
+from trialwise.errors import ConfigError, NotFoundError, StoreError, StoreLocked
 from trialwise.landing import compact as compaction
 from trialwise.landing import retention
 from trialwise.landing.compact import CompactReport
@@ -90,7 +90,10 @@ def _diagnosis(workspace: Workspace) -> list[Finding]:
         fetched = intake.standings(workspace, utc_now())
         there = everywhere(workspace.data, workspace.backups)
         backed_up = sorted(one.created_at for some in there.values() for one in some)
-        return diagnose(workspace.config, store, results, workspace.data, recovered(workspace), fetched, backed_up)
+        others = _deliveries(workspace)
+        return diagnose(
+            workspace.config, store, results, workspace.data, recovered(workspace), fetched, backed_up, others
+        )
 
     found = owning(workspace, look)
     if found is None:  # a store that was recovered, and not refreshed since
@@ -98,6 +101,14 @@ def _diagnosis(workspace: Workspace) -> list[Finding]:
         results = open_results(workspace)
         found = owning(workspace, look)
     return found or []
+
+
+def _deliveries(workspace: Workspace) -> list[Finding]:
+    try:
+        deliveries.check(workspace)
+    except ConfigError as error:
+        return [Finding("warning", "delivery", error.message, error.hint or "")]
+    return []
 
 
 def _readable_results(workspace: Workspace) -> Generation:

@@ -24,6 +24,9 @@ CONFIG = """
 load_seconds = 1
 refresh_minutes = 1440
 
+[delivery]
+lists = ["hot_trails"]
+
 [stripe]
 api_base = "http://127.0.0.1:9"
 
@@ -54,6 +57,12 @@ def server(folder: Path, key: str) -> Iterator[Served]:
 
 def test_it_says_once_which_webhooks_have_a_secret(server: Served) -> None:
     assert [line["open"] for line in server.log if line["event"] == "webhooks"] == ["mailchimp, postmark, stripe"]
+
+
+def test_a_list_that_is_none_is_warned_of_and_keeps_no_event_out(server: Served) -> None:
+    [warned] = [line for line in server.log if line["event"] == "delivery will fail"]
+    assert warned["level"] == "warning"
+    assert "'hot_trails', which is no list; did you mean 'hot_trials'?" in warned["error"]
 
 
 def test_without_room_it_takes_nothing_says_so_and_goes_on_by_itself(server: Served, folder: Path, key: str) -> None:

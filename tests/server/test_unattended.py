@@ -120,6 +120,14 @@ def test_jobs_that_fail_are_named_at_the_end(folder: Path) -> None:
     assert "missing" in row["error"]
 
 
+def test_a_list_that_is_none_is_told_at_the_start(folder: Path) -> None:
+    (folder / "trialwise.toml").write_text(QUIET + '[delivery]\nlists = ["hot_trails"]\nat = "07:00"\n')
+    with scheduler(folder, "--once") as process:
+        assert process.wait(60) == 1
+    assert "[delivery] lists names 'hot_trails', which is no list; did you mean 'hot_trials'?" in said(folder)
+    assert ledger(folder).runs() == []
+
+
 TWO_AT_ONCE = """
 import os, sys
 import trialwise.server.unattended

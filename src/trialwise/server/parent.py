@@ -7,8 +7,9 @@ from pathlib import Path
 
 import structlog
 
-from trialwise import logs
+from trialwise import deliveries, logs
 from trialwise.config.secrets import Secrets
+from trialwise.errors import ConfigError
 from trialwise.jobs import jobs_of
 from trialwise.keys import Keys
 from trialwise.owner.service import Owner
@@ -48,6 +49,7 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
         commands = owner.serve(workspace.socket)
         jobs = jobs_of(workspace.config, secrets)
         schedule = Schedule(owner, jobs, teller.begins)
+        _warn_of_deliveries(workspace)
         try:
             if children.start(lambda: stop.is_asked):
                 log.info(
@@ -67,3 +69,11 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
             commands.join()
             finish(owner)
     log.info("ended")
+
+
+def _warn_of_deliveries(workspace: Workspace) -> None:
+    """A list that is none costs no events: they are taken meanwhile."""
+    try:
+        deliveries.check(workspace)
+    except ConfigError as error:
+        log.warning("delivery will fail", error=str(error))

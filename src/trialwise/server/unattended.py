@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from trialwise import logs
+from trialwise import deliveries, logs
 from trialwise.config.secrets import Secrets
 from trialwise.errors import TrialwiseError
 from trialwise.jobs import jobs_of
@@ -24,10 +24,11 @@ log = structlog.get_logger("trialwise.server")
 def schedule(folder: Path, *, is_once: bool = False) -> None:
     """Do what is due until SIGTERM or SIGINT, or once; commands are carried out meanwhile, as a server does.
 
-    Raises StoreLocked when the workspace has a server or scheduler already, or the store another owner; after one
-    round TrialwiseError naming the jobs that failed.
+    Raises ConfigError where [delivery] names what is no list, StoreLocked when the workspace has a server or scheduler
+    already, or the store another owner; after one round TrialwiseError naming the jobs that failed.
     """
     workspace = Workspace.open(folder)
+    deliveries.check(workspace)
     secrets = Secrets()
     logs.configure(logs.secrets_of(secrets), process="scheduler")
     stop = Stop.by_signals()
