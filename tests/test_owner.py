@@ -49,6 +49,7 @@ REFRESHED = Refreshed(
     ),
     (Step("marts.trials", "restricted", "intermediate.trials", 3, 7, 0.25), Step("staging.events", "unchanged", "")),
     1.5,
+    NOON,
 )
 RECEIPT = ImportReceipt("a.csv", "events", "flat", "ab" * 32, 5, 5, refused=1, repeats=NOON)
 ANA = "ana@example.com"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -145,6 +146,23 @@ def test_the_command_tells_what_the_refresh_before_did(held: Workspace) -> None:
 def test_who_does_not_own_the_store_is_told_nothing(held: Workspace) -> None:
     with held.lock():
         assert standstill.confirm(held) is None
+
+
+def test_a_refresh_with_nothing_new_names_the_moment_that_answers_show(tmp_path: Path) -> None:
+    held = workspace(tmp_path / "held", "")
+    land(held, event(id="first"))
+
+    def refreshed(minute: int) -> str:
+        with patch("trialwise.clock.utc_now", lambda: NOW + timedelta(minutes=minute)):
+            return run("refresh", "-C", held.folder).err.splitlines()[-1]
+
+    noon = f"as of {NOW:%Y-%m-%d %H:%M}Z, published as 000001.duckdb"
+    assert refreshed(0) == noon
+    assert refreshed(1) == f"{noon}; the same as of {NOW + timedelta(minutes=1):%Y-%m-%d %H:%M}Z"
+    (held.data / standstill.NAME).unlink()  # so that it looks at everything
+    assert refreshed(2) == f"{noon}; the same as of {NOW + timedelta(minutes=2):%Y-%m-%d %H:%M}Z"
+    assert refreshed(3) == f"{noon}; the same as of {NOW + timedelta(minutes=3):%Y-%m-%d %H:%M}Z"
+    assert f"as of {NOW:%Y-%m-%d %H:%M}Z (generation 1)" in run("trials", "-C", held.folder).err
 
 
 def test_a_refresh_notes_where_it_left_off(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from trialwise.clock import Clock, day_start, utc_now
 from trialwise.config import Config
 from trialwise.config.milestones import declared_events
 from trialwise.delivery import publishing
+from trialwise.delivery.generation import open_generation
 from trialwise.delivery.publishing import ALWAYS, Delta, Published, is_current, write_generation
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import CheckFailed, ConfigError
@@ -50,8 +51,9 @@ NEEDS_LENGTH = ("intermediate.event_trials", "announced_trials_have_an_end")
 class Refreshed:
     """What a refresh did.
 
-    generation: the published file; clock: the moment it was computed for; loaded: what was taken from landing;
-    build: models and checks; steps: what was done to each model, and why; seconds: wall time of all of it.
+    generation: the published file; clock: the moment all was brought to; loaded: what was taken from landing;
+    build: models and checks; steps: what was done to each model, and why; seconds: wall time of all of it; shown: the
+    as_of its answers show, earlier than the clock's where nothing changed since they were published.
     """
 
     generation: Path
@@ -60,6 +62,7 @@ class Refreshed:
     build: BuildReport
     steps: tuple[Step, ...]
     seconds: float
+    shown: datetime
 
 
 def refresh(
@@ -114,7 +117,14 @@ def refresh(
             _note_standstill(workspace, clock, models, done[2], one)
 
     path, loaded, built = owning(workspace, task, progress, closed)
-    return Refreshed(path, clock, loaded, built.report, built.steps, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Refreshed(path, clock, loaded, built.report, built.steps, seconds, _shown(path))
+
+
+def _shown(generation: Path) -> datetime:
+    with closing(open_generation(generation)) as results:
+        as_of: datetime = results.moment.as_of
+    return as_of
 
 
 def _build_moment(
@@ -229,6 +239,7 @@ def _note_standstill(
         watermark=manifest.loads[-1].load_id if manifest.loads else None,
         fingerprints=composition.fingerprints(workspace.config, models),
         warnings=tuple(Warned(one.model, one.check, one.bad_rows) for one in built.report.warnings),
+        shown=_shown(workspace.published),
     )
     standstill.note(workspace, found)
 

@@ -46,7 +46,8 @@ class Standstill:
 
     defined, landed: digests of what it read. left: one of what it left. as_of, known_at: its clock. as_of_until,
     known_until: the first instants at which a clock that moves changes a row. generation: the number of the results.
-    models: how many there are. watermark: the last load. fingerprints: as the run ledger has them.
+    models: how many there are. watermark: the last load. fingerprints: as the run ledger has them. shown: the as_of the
+    results show, None where an older version noted it.
     """
 
     defined: str
@@ -61,6 +62,7 @@ class Standstill:
     watermark: int | None
     fingerprints: Mapping[str, str]
     warnings: tuple[Warned, ...] = ()
+    shown: datetime | None = None
 
     @property
     def outcome(self) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from trialwise.cli.streams import file_name, say
@@ -51,7 +52,7 @@ def say_refreshed(done: Any) -> None:
     say(f"{len(done.steps)} models: {told}; {len(done.build.checks)} checks; {done.seconds:.1f} s")
     for warning in done.build.warnings:
         say(f"  warning: {warning.model}: {warning.check}: {warning.bad_rows:,} rows, such as {warning.sample[0]}")
-    say(f"as of {done.clock.as_of:%Y-%m-%d %H:%M}Z, published as {done.generation.name}")
+    _say_published(done.shown, done.clock.as_of, done.generation.name)
 
 
 def say_unchanged(found: Any, clock: Any) -> None:
@@ -59,7 +60,13 @@ def say_unchanged(found: Any, clock: Any) -> None:
     say(f"{found.models} models: {found.models} unchanged; nothing is new since the last refresh")
     for warning in found.warnings:
         say(f"  warning: {warning.model}: {warning.check}: {warning.bad_rows:,} rows")
-    say(f"as of {clock.as_of:%Y-%m-%d %H:%M}Z, published as {found.generation:06d}.duckdb")
+    _say_published(found.shown or found.as_of, clock.as_of, f"{found.generation:06d}.duckdb")
+
+
+def _say_published(shown: datetime, as_of: datetime, name: str) -> None:
+    """The moment that answers show, and up to when they are the same."""
+    first, now = (f"as of {moment:%Y-%m-%d %H:%M}Z" for moment in (shown, as_of))
+    say(f"{first}, published as {name}{'' if first == now else f'; the same {now}'}")
 
 
 def say_lost(history: Any) -> None:
