@@ -90,7 +90,7 @@ def refresh(
     ordered = order(models)
     published = {model.name: model.header.description for model in ordered if model.is_published}
 
-    def task(store: Engine, filled: LoadReport) -> tuple[Path, LoadReport, Building]:
+    def task(store: Engine, filled: LoadReport) -> tuple[Path, LoadReport, Building, datetime]:
         loaded = filled + load(workspace, store, progress)
         landed = _landed(workspace)
         calibration.give_back(workspace, store, models)
@@ -109,16 +109,16 @@ def refresh(
                 _fill_in(workspace, store, clock, models, ordered, published, progress)
             if landed is not None and not (as_of or known_at or (is_live and chronicle.missed(workspace, clock))):
                 still.append(_Still(defined, landed, _until(store, clock, models)))
-            return path, loaded, built
-        return into, loaded, _build_moment(workspace, store, clock, models, ordered, published, into, progress)
+            return path, loaded, built, _shown(path)
+        built = _build_moment(workspace, store, clock, models, ordered, published, into, progress)
+        return into, loaded, built, clock.as_of
 
-    def closed(done: tuple[Path, LoadReport, Building]) -> None:
+    def closed(done: tuple[Path, LoadReport, Building, datetime]) -> None:
         for one in still[-1:]:  # of a task that was repeated, the last
-            _note_standstill(workspace, clock, models, done[2], one)
+            _note_standstill(workspace, clock, models, done[2], one, done[3])
 
-    path, loaded, built = owning(workspace, task, progress, closed)
-    seconds = time.perf_counter() - started
-    return Refreshed(path, clock, loaded, built.report, built.steps, seconds, _shown(path))
+    path, loaded, built, shown = owning(workspace, task, progress, closed)
+    return Refreshed(path, clock, loaded, built.report, built.steps, time.perf_counter() - started, shown)
 
 
 def _shown(generation: Path) -> datetime:
@@ -222,7 +222,7 @@ class _Still:
 
 
 def _note_standstill(
-    workspace: Workspace, clock: Clock, models: Mapping[str, Model], built: Building, still: _Still
+    workspace: Workspace, clock: Clock, models: Mapping[str, Model], built: Building, still: _Still, shown: datetime
 ) -> None:
     """Before anybody else can change what was left: for who owns the store."""
     manifest = Landing(workspace.landing).manifest()
@@ -239,7 +239,7 @@ def _note_standstill(
         watermark=manifest.loads[-1].load_id if manifest.loads else None,
         fingerprints=composition.fingerprints(workspace.config, models),
         warnings=tuple(Warned(one.model, one.check, one.bad_rows) for one in built.report.warnings),
-        shown=_shown(workspace.published),
+        shown=shown,
     )
     standstill.note(workspace, found)
 
