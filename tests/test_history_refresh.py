@@ -20,6 +20,7 @@ from trialwise.backup import make
 from trialwise.delivery import past
 from trialwise.engines.duckdb import Engine
 from trialwise.restore import restore
+from trialwise.shipped import packaged_sql
 from trialwise.workspace import Workspace
 
 START = seconds("2026-01-05")
@@ -199,3 +200,36 @@ def test_names_of_which_nothing_is_recorded_yet_are_known(tmp_path: Path) -> Non
     wrong = run("history", "lists", "hot_trails", "-C", tmp_path, code=1).err
     assert "did you mean 'hot_trials'?" in wrong
     assert "There are: cancelled_before_payment, card_no_usage, hot_trials, " in wrong
+
+
+def _of_january(folder: Path) -> set[tuple[float, float, str]]:
+    found = _restated(folder, "--metric", "new_trials")
+    return {
+        (row["old"], row["new"], row["why"])
+        for row in found
+        if (row["by"], row["period_start"]) == ("month", "2026-01-01")
+    }
+
+
+def test_a_metric_of_ones_own_is_restated_though_nothing_else_changed(tmp_path: Path) -> None:
+    """Two trials begun in January; the own metric counts each twice, and is taken away again."""
+    (tmp_path / "trialwise.toml").write_text(CONFIG.format(grace_days=30), encoding="utf-8")
+    sim = StripeSim()
+    for name in ("one", "two"):
+        sim.subscribe(sim.customer(START, name), START, trial_end=START + 14 * DAY)
+    _take(tmp_path, sim.ordered_events(), "stripe")
+    run("refresh", "-C", tmp_path)
+    own = tmp_path / "sql" / "metrics" / "new_trials.sql"
+    own.parent.mkdir(parents=True)
+    shipped = (packaged_sql() / "metrics" / "new_trials.sql").read_text(encoding="utf-8")
+    own.write_text(shipped.replace("CAST(r.started AS ", "CAST(2 * r.started AS "), encoding="utf-8")
+    run("refresh", "-C", tmp_path)
+    assert _of_january(tmp_path) == {(2, 4, "models that changed: metrics.new_trials")}
+    own.unlink()
+    run("refresh", "-C", tmp_path)
+    assert _of_january(tmp_path) == {
+        (before, now, "models that changed: metrics.new_trials") for before, now in ((2, 4), (4, 2))
+    }
+    number = (tmp_path / "data" / "published" / "CURRENT").read_text(encoding="ascii")
+    run("refresh", "-C", tmp_path)
+    assert (tmp_path / "data" / "published" / "CURRENT").read_text(encoding="ascii") == number

@@ -213,3 +213,49 @@ def test_what_is_published_is_written_whole_once_a_week(tmp_path: Path) -> None:
         assert engine.rows("SELECT trial_day FROM main.trial_rows") == [(days,)]
         engine.close()
     assert whole == [("05", True), ("06", False), ("11", False), ("12", True), ("13", False), ("10", True)]
+
+
+HIDDEN = """/*
+description: People who are not to be seen.
+grain: one row per trial
+key: [trial_id]
+{more}*/
+SELECT CAST(concat('of-', t.account_id, '-alone') AS VARCHAR) AS trial_id -- whose it is
+FROM marts.trials AS t
+"""
+
+
+def test_a_table_that_is_published_no_more_is_in_no_byte_of_the_results(tmp_path: Path) -> None:
+    event = {"type": "track", "event": "Trial Started", "userId": "u", "messageId": "m",
+             "timestamp": "2026-03-01T00:00:00Z", "context": {"groupId": "acme"}}  # fmt: skip
+    file = write_lines(tmp_path / "e.ndjson", [event])
+    config = '[clock]\nas_of = "2026-03-05"\n[trials]\nlength_days = 14\n'
+    (tmp_path / "trialwise.toml").write_text(config, encoding="utf-8")
+    own = tmp_path / "sql" / "marts" / "hidden.sql"
+    own.parent.mkdir(parents=True)
+    own.write_text(HIDDEN.format(more=""), encoding="utf-8")
+    run("import", "events", file, "-C", tmp_path)
+    workspace = Workspace.open(tmp_path)
+    assert b"of-acme-alone" in refresh(workspace).generation.read_bytes()
+    own.write_text(HIDDEN.format(more="published: false\n"), encoding="utf-8")
+    done = refresh(workspace)
+    assert done.generation.name == "000002.duckdb"
+    assert b"of-acme-alone" not in done.generation.read_bytes()
+    assert "marts.hidden" not in publishing.tables_in(done.generation)
+    assert refresh(workspace).generation == done.generation, "and that is that"
+
+
+def test_what_a_killed_owner_left_unfinished_goes_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / "trialwise.toml").write_text("", encoding="utf-8")
+    workspace = Workspace.open(tmp_path)
+    refresh(workspace)
+    data = workspace.data
+    left = [data / "scratch" / name for name in ("17.duckdb", "17.duckdb.wal", "17.duckdb.tmp/block")]
+    left += [data / "moments" / name for name in (".ab12.duckdb.unfinished", ".ab12.duckdb.unfinished.wal")]
+    kept = data / "moments" / "cd34.duckdb"
+    for path in (*left, kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    run("doctor", "-C", tmp_path)
+    assert [path for path in left if path.exists()] == []
+    assert kept.exists()

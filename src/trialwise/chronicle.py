@@ -186,6 +186,12 @@ def fill_in(workspace: Workspace, day: date, clock: Clock, results: Path, models
         history.note(record, News(listed=listed, scored=scored), is_kept=True)
 
 
+def is_redefined(workspace: Workspace, store: Engine, models: Mapping[str, Model], path: Path) -> bool:
+    """Whether metrics, which are worked out when they are asked for, are defined otherwise than a generation says."""
+    said = publishing.about(path) or {}
+    return bool(said.get("context", {}).get("metrics") != context(workspace, models, store)["metrics"])
+
+
 def context(workspace: Workspace, models: Mapping[str, Model], store: Engine) -> dict[str, Any]:
     """The definitions numbers are made by: of models, metrics, settings, and the version of the calibration."""
     reader = Reader(store, 0, (workspace.models,))

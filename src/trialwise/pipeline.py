@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -271,11 +272,19 @@ def _publish(
     """Publish what changed since a generation; all of it without one, and once a week, so that a file does not fray.
 
     Nothing is published where nothing changed but the clock: what the results say is true of the later moment too.
-    What is published goes on record with it.
+    What is published goes on record with it. A table that is published no more is not to stay in a file's freed blocks.
     """
     before = None if since is None or built.whole else Published(since[0], since[1])
-    if before is not None and not deltas and not built.removed and is_current(workspace.published, before):
-        return workspace.published / f"{before.number:06d}.duckdb"
+    if before is not None:
+        current = workspace.published / f"{before.number:06d}.duckdb"
+        if publishing.tables_in(current) - publishing.chosen(store, tables).keys():
+            before = None
+        elif (
+            not deltas
+            and is_current(workspace.published, before)
+            and not chronicle.is_redefined(workspace, store, models, current)
+        ):
+            return current
     today = clock.as_of_date
     deltas = {**deltas, CLOCK_TABLE: Delta()}  # it may have moved in a refresh that published nothing
     written = today if before is None or since is None else since[2]
@@ -331,10 +340,19 @@ def owning(
         workspace.config.workspace.memory_limit,
     )
     with durable.room(), workspace.lock():
+        _remove_unfinished(workspace.data)
         done = store.work(task)
         if closed is not None:
             closed(done)
         return done
+
+
+def _remove_unfinished(data: Path) -> None:
+    """Remove what an owner that was killed left of results it was building; for who owns the store."""
+    if (data / "scratch").exists():
+        shutil.rmtree(data / "scratch")
+    for path in (data / "moments").glob(".*.unfinished*"):
+        path.unlink(missing_ok=True)
 
 
 def load(workspace: Workspace, store: Engine, progress: Progress | None) -> LoadReport:

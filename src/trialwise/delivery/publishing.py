@@ -87,7 +87,7 @@ def publish(
     if since is None or deltas is None or since.number != current or not _copied(folder, since, unfinished):
         write_generation(store, path, tables, number=number, about=about)
     else:
-        _bring(store, unfinished, _chosen(store, tables), deltas, number, about)
+        _bring(store, unfinished, chosen(store, tables), deltas, number, about)
         _finish(unfinished, path)
     checksum = checksum_of(path)
     if announce is not None:
@@ -122,7 +122,7 @@ def write_generation(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = _unfinished(path)
-    _bring(store, unfinished, _chosen(store, tables), None, number, about)
+    _bring(store, unfinished, chosen(store, tables), None, number, about)
     _finish(unfinished, path)
 
 
@@ -133,6 +133,15 @@ def is_results(path: Path) -> bool:
             return bool(engine.columns("FROM main.generation"))
     except (EngineError, StoreError):
         return False
+
+
+def tables_in(path: Path) -> set[str]:
+    """The tables a generation's file holds, `schema.table`; none where it cannot be read."""
+    try:
+        with closing(connect(path, read_only=True, external_access=False)) as engine:
+            return {name for (name,) in engine.rows(_PUBLISHED, {"file": path.stem})}
+    except (EngineError, StoreError):
+        return set()
 
 
 def about(path: Path) -> dict[str, Any] | None:
@@ -181,7 +190,8 @@ def _bring(
         store.execute(f"DETACH {_ALIAS}")
 
 
-def _chosen(store: Engine, tables: Mapping[str, str]) -> dict[str, str]:
+def chosen(store: Engine, tables: Mapping[str, str]) -> dict[str, str]:
+    """Of `tables` and those that are published always, what is published of this store, with descriptions."""
     have = {name for (name,) in store.rows(_TABLES)}
     return {**{name: "" for name in ALWAYS if name in have}, **tables}
 
