@@ -23,6 +23,7 @@ from trialwise.landing.report import LoadReport
 from trialwise.owner.service import Owner
 from trialwise.runs import Ledger, Skipped
 from trialwise.scheduler import Schedule
+from trialwise.server import holding
 from trialwise.timetable import Every, calendar
 from trialwise.workspace import Workspace
 
@@ -125,6 +126,33 @@ def test_sources_that_never_answer_hold_up_neither_the_store_nor_each_other(owne
     assert all(begun.count(job.name) == 1 for job in sources)
     answers.set()
     until(lambda: owner[0].running == ())
+
+
+def test_an_end_waits_for_work_that_is_on_its_way_to_the_store_and_for_no_silent_source(
+    owner: tuple[Owner, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, answers = threading.Event(), threading.Event(), threading.Event()
+
+    def refresh(workspace: Workspace) -> None:
+        assert workspace.turns is not None
+        assert not workspace.turns.is_taken, "it reads its models and has not asked for the store yet"
+        begun.set()
+        assert go_on.wait(30)
+
+    silent = often("pull crm", lambda _: answers.wait(60), Stage.source, 3600)
+    for job in (often("refresh", refresh, Stage.refresh, 3600), silent):
+        Schedule(owner[0], [job]).tick()
+    assert begun.wait(30)
+    until(lambda: len(owner[0].running) == 2)
+    left: list[list[str]] = []
+    monkeypatch.setattr(holding.os, "_exit", lambda code: left.append([str(code), *owner[0].running]))
+    monkeypatch.setattr(holding.time, "sleep", lambda _: go_on.set())
+    holding.finish(owner[0])
+    assert [told[0] for told in owner[1]] == ["refresh"]
+    assert left == [["0", "pull crm"]]
+    answers.set()
+    owner[0].join(30)
+    assert sorted((run.job, run.status) for run in ledger(owner).runs()) == [("pull crm", "ok"), ("refresh", "ok")]
 
 
 def test_stopping_before_the_start_is_nothing(owner: tuple[Owner, list[Any]]) -> None:

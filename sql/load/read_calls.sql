@@ -62,7 +62,7 @@ timed AS (
 ),
 clocked AS (
   -- the timestamp of a call as its client sent it is that client's; where Segment received it, Segment has corrected it
-  SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND (sent_at IS NOT NULL OR (arrived_at IS NOT NULL AND NOT $translated)) THEN stamped_at END) AS client_at FROM timed
+  SELECT *, coalesce(original_at, CASE WHEN received_text IS NULL AND (sent_at IS NOT NULL OR NOT $translated) THEN stamped_at END) AS client_at FROM timed
 ),
 placed AS (
   SELECT t.*, s.import_no, s.load_id,

@@ -95,13 +95,14 @@ class Schedule:
         except SlotTaken:
             self._agenda.ended(name, time.monotonic())
             return
-        threading.Thread(target=self._run, args=(turn.job, run_id), name=name, daemon=True).start()
+        self._owner.begin(name, self._run, turn.job, run_id)
 
     def _run(self, job: Job, run_id: int | None) -> None:
         failed_at = None
         self._begins(job.name)
         try:
-            self._owner.recorder.ended(run_id, self._owner.work(job.name, job.task))
+            result = self._owner.work(job.name, job.task, is_for_store=not job.is_source)
+            self._owner.recorder.ended(run_id, result)
         except TrialwiseError as error:  # the owner has told of it; the next run may go well
             failed_at = utc_now()
             self._failed.append(job.name)

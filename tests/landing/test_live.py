@@ -132,6 +132,16 @@ def test_segments_export_of_a_call_is_the_call(kit: Kit) -> None:
     assert kit.take(call(messageId="m1", timestamp=_iso(NOW), event="Other")).reasons == {"id_reuse": 1}
 
 
+@pytest.mark.parametrize("is_file_first", [True, False])
+def test_a_call_that_says_one_instant_only_is_the_same_live_and_in_a_file(kit: Kit, *, is_file_first: bool) -> None:
+    said = call(messageId="m1", timestamp=_iso(NOW))
+    ways = [lambda: kit.receive(arrival(said)), lambda: kit.take(said)]
+    first, second = ways[::-1] if is_file_first else ways
+    assert first().loaded == 1
+    assert second().duplicate == 1
+    assert kit.take(call(messageId="m1", timestamp=_iso(NOW + MINUTE))).reasons == {"id_reuse": 1}
+
+
 def test_rebuilding_gives_the_same_rows(kit: Kit) -> None:
     kit.receive(arrival(event(), event(), event(timestamp=None)), arrival(event()), channel=FLAT)
     kit.receive(arrival(envelope("evt_1")), arrival(subscription(), at=NOW + MINUTE), channel=STRIPE)

@@ -181,5 +181,8 @@ def test_the_second_signal_ends_it_at_once(workspace: Workspace) -> None:
 def _request_that_never_ends(server: Served) -> socket.socket:
     host, port = server.url.removeprefix("http://").split(":")
     connection = socket.create_connection((host, int(port)))
-    connection.sendall(b"POST /v1/track HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\n{")
+    head = b"POST /v1/track HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n"
+    connection.sendall(head)
+    assert connection.recv(100).startswith(b"HTTP/1.1 100 "), "the server has begun with the request"
+    connection.sendall(b"{")
     return connection

@@ -141,11 +141,16 @@ class Working:
 
     looks: int
     running: tuple[str, ...]
+    is_joined: bool = False
 
     @property
-    def is_at_store(self) -> bool:
+    def is_busy(self) -> bool:
         self.looks -= 1
         return self.looks >= 0
+
+    def join(self, seconds: float) -> None:
+        assert seconds == holding.LAST_NOTES_SECONDS
+        self.is_joined = True
 
 
 @pytest.mark.parametrize(
@@ -161,6 +166,7 @@ def test_the_end_waits_for_the_store_and_for_nothing_else(
     holding.finish(working)
     assert left == exits
     assert working.looks < 0
+    assert working.is_joined == (not exits), "what is done is given the time to note it, what is dropped is not"
 
 
 def test_the_end_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

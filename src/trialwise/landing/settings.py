@@ -10,7 +10,7 @@ from typing import Literal
 
 from trialwise.landing.statements import own_tables, statement
 
-READING = 3
+READING = 4
 """Another number where the loader itself tells records apart otherwise: older stores are then filled anew."""
 
 

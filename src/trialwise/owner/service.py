@@ -45,6 +45,8 @@ class Owner:
         self.recorder = Recorder(workspace)
         self._stopping = threading.Event()
         self._running: dict[int, str] = {}
+        self._for_store: set[int] = set()
+        self._threads: set[threading.Thread] = set()
         self._mutex = threading.Lock()
 
     def workspace(self) -> Workspace:
@@ -68,11 +70,47 @@ class Owner:
         """Whether something is done to the store now."""
         return self._held.turns is not None and self._held.turns.is_taken
 
-    def work(self, name: str, task: Callable[[Workspace], Any]) -> Any:
-        """Do a piece of work and tell of it; raises what it raises. `task` gets the workspace of now."""
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is done to the store now, or is on its way there: a refresh that still reads its models."""
+        with self._mutex:
+            if self._for_store:
+                return True
+        return self.is_at_store
+
+    def begin(self, name: str, task: Callable[..., None], *args: Any) -> None:
+        """Do `task` in a thread of its own, for which `join` waits."""
+
+        def run() -> None:
+            try:
+                task(*args)
+            finally:
+                with self._mutex:
+                    self._threads.discard(threading.current_thread())
+
+        with self._mutex:
+            thread = threading.Thread(target=run, name=name, daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def join(self, seconds: float) -> None:
+        """Wait until the threads of `begin` have ended, `seconds` in all at most."""
+        until = time.monotonic() + seconds
+        with self._mutex:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(max(until - time.monotonic(), 0))
+
+    def work(self, name: str, task: Callable[[Workspace], Any], *, is_for_store: bool = False) -> Any:
+        """Do a piece of work and tell of it; raises what it raises. `task` gets the workspace of now.
+
+        is_for_store: it works on the store as soon as it can, so that an end waits for it from its begin.
+        """
         started = time.monotonic()
         with self._mutex:
             self._running[threading.get_ident()] = name
+            if is_for_store:
+                self._for_store.add(threading.get_ident())
         result, failure = None, None
         try:
             result = task(self.workspace())
@@ -88,6 +126,7 @@ class Owner:
         finally:
             with self._mutex:
                 del self._running[threading.get_ident()]
+                self._for_store.discard(threading.get_ident())
             if self._report is not None:
                 self._report(name, time.monotonic() - started, failure, result)
         return result
@@ -109,7 +148,7 @@ class Owner:
             while not self._stopping.is_set():
                 with suppress(TimeoutError):
                     connection, _ = listening.accept()
-                    threading.Thread(target=self._answer, args=(connection,), name="command", daemon=True).start()
+                    self.begin("command", self._answer, connection)
         path.unlink(missing_ok=True)
 
     def _answer(self, connection: socket.socket) -> None:

@@ -19,6 +19,8 @@ STORE_SECONDS = 10.0
 """How long a command that owns the store may take to let go of it when a server starts."""
 LAST_WORK_SECONDS = 20.0
 """How long work that runs when the end comes may take to be finished; after that it is dropped, as by a crash."""
+LAST_NOTES_SECONDS = 5.0
+"""How long what is done may take to note its end in the ledger and to answer who asked for it."""
 log = structlog.get_logger("trialwise.server")
 
 
@@ -58,8 +60,10 @@ def finish(owner: Owner) -> None:
     Dropped is what a crash would drop: nothing of it was published, and nothing that was received is lost.
     """
     until = time.monotonic() + LAST_WORK_SECONDS
-    while owner.is_at_store and time.monotonic() < until:
+    while owner.is_busy and time.monotonic() < until:
         time.sleep(0.05)
+    if not owner.running:
+        owner.join(LAST_NOTES_SECONDS)  # the interpreter must not end under a thread that is still noting it
     if owner.running:
         log.warning("ended before it was done", work=list(owner.running))
         sys.stderr.flush()
