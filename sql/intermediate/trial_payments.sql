@@ -50,11 +50,11 @@ paid AS (
   INNER JOIN intermediate.invoices AS i ON i.subscription_id = c.subscription_id
   WHERE c.place = 1 AND i.total_minor > 0 AND i.paid_at IS NOT NULL
 ),
-announced AS (  -- product events convert a trial only where billing tells nothing of one
+announced AS (  -- product events convert a trial only where billing tells nothing of one; what they say of a merged one's account is for the trial it was merged into
   SELECT t.trial_id, e.event_id, e.occurred_at, e.known_at, e.amount_minor, e.currency
   FROM intermediate.trial_bases AS t
   INNER JOIN intermediate.trial_announcements AS e ON e.account_key = t.account_key
-  WHERE t.source = 'event' AND e.role = 'subscription_started' AND e.occurred_at >= t.started_at AND (t.account_next_started_at IS NULL OR e.occurred_at < t.account_next_started_at)
+  WHERE t.source = 'event' AND NOT t.is_merged AND e.role = 'subscription_started' AND e.occurred_at >= t.started_at AND (t.account_next_started_at IS NULL OR e.occurred_at < t.account_next_started_at)
 ),
 all_paid AS (
   SELECT * FROM paid

@@ -51,8 +51,10 @@ def trials_of(facts: Facts, rules: Rules) -> list[Trial]:
         trial.announced_account_id = trial.account_id
         trial.account_id = surviving(trial.account_id, merges)
     everyone = [*trials, *_announced_trials(facts, trials, rules, merges)]
-    # a trial that was merged into another claims nothing: its successor is the other one's
-    successors(facts, [trial for trial in trials if not _is_merged(trial, everyone, rules)], rules, merges)
+    # a trial that was merged into another claims nothing: its successor and its payment are the other one's
+    standing = [trial for trial in everyone if not _is_merged(trial, everyone, rules)]
+    successors(facts, [trial for trial in standing if trial.source != "event"], rules, merges)
+    _announced_payments(facts, standing, merges)
     trials = everyone
     for trial in trials:
         settle(facts, trial, rules, merges)
@@ -98,10 +100,6 @@ def _announced_trials(facts: Facts, billing: list[Trial], rules: Rules, merges: 
             rivals = kept + [b for b in billing if b.announced_account_id == account_id]
             if not any(_is_one_trial(trial, rival, rules) for rival in rivals):
                 kept.append(trial)
-        starts = [t.started_at for t in [*kept, *billing] if t.announced_account_id == account_id]
-        for trial in kept:
-            following = min((at for at in starts if at > trial.started_at), default=FOREVER)
-            _announced_payment(trial, told, following)
         result += kept
     return result
 
@@ -109,6 +107,18 @@ def _announced_trials(facts: Facts, billing: list[Trial], rules: Rules, merges: 
 def _is_one_trial(one: Trial, other: Trial, rules: Rules) -> bool:
     meets = one.started_at < other.end_basis and other.started_at < one.end_basis
     return meets or abs(one.started_at - other.started_at) <= timedelta(hours=rules.one_trial_hours)
+
+
+def _announced_payments(facts: Facts, standing: list[Trial], merges: Merges) -> None:
+    """What the product said was paid, to the last trial the account, as merges leave it, had begun by then."""
+    told = sorted(facts.announcements, key=lambda a: (a.at, a.event_id))
+    for trial in standing:
+        if trial.source != "event":
+            continue
+        mates = [mate.started_at for mate in standing if mate.account_id == trial.account_id]
+        following = min((at for at in mates if at > trial.started_at), default=FOREVER)
+        own = [a for a in told if surviving(a.account_id, merges) == trial.account_id]
+        _announced_payment(trial, own, following)
 
 
 def _announced_payment(trial: Trial, told: list[Announcement], following: datetime) -> None:
