@@ -23,6 +23,7 @@ from trialwise.delivery.generation import Generation
 from trialwise.diagnosis import FREE_BYTES, Finding, diagnose
 from trialwise.engines.duckdb import Engine, connect
 from trialwise.errors import DiskFull, StoreError, StoreLocked
+from trialwise.history import History, News, Record
 from trialwise.landing import manifest
 from trialwise.landing.manifest import Import, Segment
 from trialwise.store import Recovery, Store
@@ -276,6 +277,19 @@ def test_a_history_of_a_newer_version_is_told_and_left_alone(store: Engine, tmp_
     found = _found(store, tmp_path)["history"]
     assert (found.level, "version 99" in found.found) == ("warning", True)
     assert not list(tmp_path.glob("*.damaged-*"))
+
+
+@pytest.mark.parametrize(("lead", "is_told"), [(dt.timedelta(hours=25), False), (dt.timedelta(hours=27), True)])
+def test_a_history_that_runs_ahead_of_the_machines_clock(
+    store: Engine, tmp_path: Path, lead: dt.timedelta, *, is_told: bool
+) -> None:
+    as_of = utc_now() + lead
+    History(tmp_path).note(Record(1, as_of.date(), as_of, as_of, utc_now(), 1, {}), News(), is_kept=True)
+    found = _found(store, tmp_path).get("history")
+    assert (found is not None) == is_told
+    if found is not None:
+        assert found.level == "warning"
+        assert found.found.startswith(f"its newest record is of {as_of:%Y-%m-%d %H:%M}Z, ahead of this machine's clock")
 
 
 # ── where the store cannot be looked into ────────────────────────────────────

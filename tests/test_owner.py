@@ -6,6 +6,8 @@ import io
 import os
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,6 +34,7 @@ from trialwise.owner.operations import REFRESH, Wanted
 from trialwise.owner.service import Owner
 from trialwise.owner.wire import Asked, Failure, Told, valued
 from trialwise.pipeline import Refreshed
+from trialwise.runs import Ledger
 from trialwise.transform.build import BuildReport, Built
 from trialwise.transform.check import CheckResult
 from trialwise.transform.incremental import Step
@@ -353,6 +356,44 @@ def test_without_a_live_owner_it_is_done_here(workspace: Workspace, monkeypatch:
     wire.listen(workspace.socket).close()  # what a killed server leaves
     assert workspace.socket.exists()
     assert asking.diagnosis(workspace) == here
+
+
+def test_commands_that_need_the_store_wait_for_each_other(workspace: Workspace) -> None:
+    """Two typed at once, while a third has the store: both end well, and say meanwhile whom they wait for."""
+    command = [sys.executable, "-m", "trialwise", "refresh", "--full", "-C", str(workspace.folder)]
+    with workspace.lock():
+        waiting = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        until(lambda: len(Ledger(workspace.data).runs()) == 2)
+        assert all(
+            process.stderr is not None and f"waiting for process {os.getpid()}" in process.stderr.readline()
+            for process in waiting
+        )
+    said = [process.communicate(timeout=120)[1] for process in waiting]
+    assert [process.returncode for process in waiting] == [0, 0], said
+    assert [run.status for run in Ledger(workspace.data).runs()] == ["ok", "ok"]
+
+
+def test_a_command_that_waits_asks_the_server_that_came_up_meanwhile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, told: list[tuple[str, str | None]]
+) -> None:
+    done: list[Refreshed] = []
+
+    def refresh(asked: Workspace, **_: Any) -> Refreshed:
+        with asked.lock():
+            return REFRESHED
+
+    monkeypatch.setattr(pipeline, "refresh", refresh)
+    with workspace.owned() as held:
+        command = threading.Thread(target=lambda: done.append(asking.refresh(workspace)))
+        command.start()
+        until(lambda: len(Ledger(workspace.data).runs()) == 1)
+        serving = Owner(held, lambda name, _s, error, _r: told.append((name, error and error.message)))
+        thread = serving.serve(workspace.socket)
+        command.join(30)
+        serving.stop()
+        thread.join(10)
+    assert done == [REFRESHED]
+    assert told == [("refresh", None)]
 
 
 def test_an_import_beside_another_owner_lands_and_waits(workspace: Workspace, tmp_path: Path) -> None:

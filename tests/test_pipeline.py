@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,8 +13,10 @@ import pytest
 import trialwise
 from tests.command import run, write_lines
 from trialwise.arrivals import import_files
+from trialwise.clock import to_local, utc_now
 from trialwise.delivery import publishing
 from trialwise.engines.duckdb import connect
+from trialwise.errors import ConfigError, StoreLocked
 from trialwise.pipeline import refresh
 from trialwise.workspace import Workspace
 
@@ -165,7 +169,8 @@ def test_while_another_owns_the_store_an_import_lands_and_waits(copy: Path, tmp_
     with workspace.lock():
         ran = run("import", "events", file, "-C", copy)
         assert "loaded 0 + duplicate 0 + quarantined 0 + pending 1" in ran.err
-        assert "owned by process" in run("refresh", "-C", copy, code=1).err
+        with pytest.raises(StoreLocked, match=f"owned by process {os.getpid()}"):
+            refresh(workspace)
         assert run("trials", "-C", copy).out
     assert refresh(workspace).loaded.loaded == 1
     assert import_files(workspace, [file], kind="events").receipts[0].is_repeat
@@ -213,6 +218,24 @@ def test_what_is_published_is_written_whole_once_a_week(tmp_path: Path) -> None:
         assert engine.rows("SELECT trial_day FROM main.trial_rows") == [(days,)]
         engine.close()
     assert whole == [("05", True), ("06", False), ("11", False), ("12", True), ("13", False), ("10", True)]
+
+
+@pytest.mark.parametrize("name", ["as_of", "known_at"])
+def test_what_is_published_is_of_no_day_to_come(tmp_path: Path, name: str) -> None:
+    """Its record would bar all others until then, and the versions made for it would be there before their month."""
+    moment = (utc_now() + timedelta(hours=27)).isoformat(sep=" ", timespec="seconds")
+    (tmp_path / "trialwise.toml").write_text(f'[clock]\n{name} = "{moment}"\n', encoding="utf-8")
+    workspace = Workspace.open(tmp_path)
+    with pytest.raises(ConfigError, match=f"{name} {moment[:16]}Z is ahead of this machine's clock") as told:
+        refresh(workspace)
+    assert f"Mend [clock] {name} in trialwise.toml" in (told.value.hint or "")
+    assert not workspace.published.exists()
+    assert refresh(workspace, into=tmp_path / "ahead.duckdb").generation.exists(), "to look ahead costs nothing"
+    today = to_local(utc_now(), "Pacific/Auckland").date().isoformat()
+    (tmp_path / "trialwise.toml").write_text(
+        f'[workspace]\ntimezone = "Pacific/Auckland"\n[clock]\nas_of = "{today}"\n', encoding="utf-8"
+    )
+    assert refresh(Workspace.open(tmp_path)).generation.exists(), "the end of today is no day to come"
 
 
 HIDDEN = """/*

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from trialwise.errors import ConfigError, InputError
 
 EPOCH = date(1970, 1, 1)
+AHEAD = timedelta(hours=26)
+"""How far ahead of the machine's clock a moment may be: the end of the day that is today somewhere."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from trialwise.clock import utc_now
+from trialwise.clock import AHEAD, utc_now
 from trialwise.config import Config
 from trialwise.engines.duckdb import Engine
 from trialwise.errors import DiskFull, StoreError
@@ -353,6 +353,16 @@ def _history(data: Path) -> Iterator[Finding]:
             "nothing earlier",
             f"With nothing else running, put {HISTORY} of a backup in its place, then delete {damaged} in {data}. "
             "Without a backup it is lost: delete that once everybody knows.",
+        )
+    newest = history.newest()
+    if newest is not None and newest.as_of > utc_now() + AHEAD:
+        yield Finding(
+            "warning",
+            "history",
+            f"its newest record is of {newest.as_of:%Y-%m-%d %H:%M}Z, ahead of this machine's clock: nothing goes on "
+            "record until then",
+            "Mend the machine's clock if it is behind. If it was ahead when that was published, go back to the last "
+            "backup of before (trialwise backup list; trialwise restore BACKUP FOLDER).",
         )
 
 

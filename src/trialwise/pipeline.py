@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from trialwise import building, calibration, chronicle, composition, parameters, standstill, stripe_intake
 from trialwise.building import Building
-from trialwise.clock import Clock, day_start, utc_now
+from trialwise.clock import AHEAD, Clock, day_start, utc_now
 from trialwise.config import Config
 from trialwise.config.milestones import declared_events
 from trialwise.delivery import publishing
@@ -80,10 +80,12 @@ def refresh(
     full: build every model whole, also where it would be enough to bring it up to date: the results are the same.
     With `into` the results go to a file of their own and the published ones stay. Raises StoreLocked when another
     process owns the store, ModelError and CheckFailed when a model or check fails, ConfigError when the data needs a
-    setting that is missing: then nothing is published.
+    setting that is missing or a clock that is ahead: then nothing is published.
     """
     started = time.perf_counter()
     clock = workspace.clock(as_of, known_at)
+    if into is None:
+        _check_not_ahead(clock)
     fixed = workspace.config.clock
     defined, still = standstill.defined_by(workspace), list[_Still]()
     is_live = not any((as_of, known_at, fixed.as_of, fixed.known_at))  # else days pass only as somebody sets them
@@ -120,6 +122,18 @@ def refresh(
 
     path, loaded, built, shown = owning(workspace, task, progress, closed)
     return Refreshed(path, clock, loaded, built.report, built.steps, time.perf_counter() - started, shown)
+
+
+def _check_not_ahead(clock: Clock) -> None:
+    """What is published goes on record, and records go forward: one of a day to come would bar all until then."""
+    latest = utc_now() + AHEAD
+    for name, moment in (("as_of", clock.as_of), ("known_at", clock.known_at)):
+        if moment > latest:
+            raise ConfigError(
+                f"{name} {moment:%Y-%m-%d %H:%M}Z is ahead of this machine's clock, {latest - AHEAD:%Y-%m-%d %H:%M}Z",
+                f"Mend [clock] {name} in {CONFIG_NAME}, or the machine's clock. To look ahead without publishing: "
+                "trialwise refresh --as-of DATE --into FILE.",
+            )
 
 
 def _shown(generation: Path) -> datetime:

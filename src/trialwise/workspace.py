@@ -7,8 +7,8 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from trialwise.errors import ConfigError, StoreError, StoreLocked
 
 CONFIG_NAME = "trialwise.toml"
 _NAME_LOOKS, _NAME_SECONDS = 25, 0.02  # for the name of who has just taken a claim
+
+
+_PATIENCE_SECONDS = 0.1  # between two looks at whether the store is free
 
 
 class Turns:
@@ -65,11 +68,13 @@ class Workspace:
     """Paths and configuration of one company; nothing here opens a database.
 
     turns: set where this process owns the store for long (a server): then its threads take turns with it.
+    patience: asked with the name of who owns the store instead, whether to wait for it a little more; None never waits.
     """
 
     folder: Path
     config: Config
     turns: Turns | None = field(default=None, compare=False, repr=False)
+    patience: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def open(cls, folder: Path | str = ".") -> Workspace:
@@ -147,20 +152,25 @@ class Workspace:
     def lock(self) -> Iterator[None]:
         """Own the store for the length of the block; the lock dies with the process.
 
-        Raises StoreLocked, naming the process id that holds it.
+        Raises StoreLocked, naming the process id that holds it, where there is no patience to wait for it.
         """
         if self.turns is not None:
             with self.turns.take():
                 yield
             return
-        try:
-            with claim(self.data / "owner.lock"):
-                yield
-        except Claimed as error:
-            raise StoreLocked(
-                f"the store of {self.folder} is owned by process {error.holder}",
-                "Wait for it to end, or stop it, and run the command again.",
-            ) from error
+        with ExitStack() as held:
+            while True:
+                try:
+                    held.enter_context(claim(self.data / "owner.lock"))
+                    break
+                except Claimed as error:
+                    if self.patience is None or not self.patience(error.holder):
+                        raise StoreLocked(
+                            f"the store of {self.folder} is owned by process {error.holder}",
+                            "Wait for it to end, or stop it, and run the command again.",
+                        ) from error
+                time.sleep(_PATIENCE_SECONDS)
+            yield
 
     @contextmanager
     def owned(self) -> Iterator[Workspace]:

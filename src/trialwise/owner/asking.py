@@ -6,6 +6,7 @@ import io
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -253,16 +254,19 @@ def _loading(workspace: Workspace) -> Callable[[Progress | None], LoadReport]:
 
 
 def carry_out(operation: Operation[A, R], workspace: Workspace, arguments: A, progress: Progress | None) -> R:
-    """Have a live owner do it, or do it here.
+    """Have a live owner do it, or do it here, after other commands that own the store.
 
     Raises what the operation raises, wherever it runs; StoreError when the owner ends before it has answered.
     """
     connection = wire.connect(workspace.socket)
     if connection is None:
+        waiting = _Waiting(workspace.socket, progress)
+        # what has landed is loaded by whoever comes next: an import need not wait for it
+        patient = workspace if operation is LOAD else replace(workspace, patience=waiting.goes_on)
         try:
-            return _do(operation, workspace, arguments, progress)
+            return _do(operation, patient, arguments, progress)
         except StoreLocked:
-            connection = wire.connect(workspace.socket)  # a server may have started just now
+            connection = waiting.connection or wire.connect(workspace.socket)  # a server may have started just now
             if connection is None:
                 raise
     with closing(connection):
@@ -270,6 +274,22 @@ def carry_out(operation: Operation[A, R], workspace: Workspace, arguments: A, pr
             return _ask(connection, operation, arguments, progress)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"stopped waiting; the server goes on with the {operation.name}") from None
+
+
+class _Waiting:
+    """Waits for another command to end, or until it turns out to be a server: that is asked instead."""
+
+    def __init__(self, path: Path, progress: Progress | None) -> None:
+        self._path = path
+        self._progress = progress
+        self.connection: socket.socket | None = None
+
+    def goes_on(self, holder: str) -> bool:
+        """Whether to wait a little more for the process of that id."""
+        self.connection = wire.connect(self._path)
+        if self.connection is None and self._progress is not None:
+            self._progress(f"waiting for process {holder}, which owns the store", 0, 0)
+        return self.connection is None
 
 
 def _do(operation: Operation[A, R], workspace: Workspace, arguments: A, progress: Progress | None) -> R:
