@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +22,7 @@ from trialwise.clock import Clock, utc_now
 from trialwise.engines.duckdb import connect
 from trialwise.landing.cursors import Cursors
 from trialwise.runs import Ledger
+from trialwise.shipped import packaged_sql
 from trialwise.standstill import Standstill, Warned
 from trialwise.workspace import Workspace
 
@@ -182,3 +186,30 @@ def test_a_refresh_notes_where_it_left_off(tmp_path: Path) -> None:
     engine.execute("INSERT INTO raw.dim_event SELECT 9999, 'never'")
     engine.close()
     assert standstill.confirm(held) is None
+
+
+def test_a_process_that_outlives_an_upgrade_notes_the_program_it_runs(held: Workspace, tmp_path: Path) -> None:
+    """What it left is no standstill to the program that came after it."""
+    package = Path(standstill.__file__).parent
+    shutil.copytree(package, tmp_path / "src" / "trialwise", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "sql").symlink_to(packaged_sql())
+    asks = (
+        "import pathlib, sys\n"
+        "from trialwise import standstill\n"
+        "from trialwise.workspace import Workspace\n"
+        "before = standstill.defined_by(Workspace.open(sys.argv[1]))\n"
+        "path = pathlib.Path(standstill.__file__).with_name('clock.py')\n"
+        "if len(sys.argv) > 2: path.write_text(path.read_text() + '# another version\\n')\n"
+        "print(before, standstill.defined_by(Workspace.open(sys.argv[1])))\n"
+    )
+
+    def told(*more: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", asks, str(held.folder), *more],
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "src")}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    before, upgraded, after = told(), told("upgrade"), told()
+    assert before[0] == before[1] == upgraded[0] == upgraded[1], "it is the same program until it ends"
+    assert after[0] == after[1] != before[0]

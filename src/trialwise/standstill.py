@@ -79,12 +79,9 @@ class Standstill:
 
 def defined_by(workspace: Workspace) -> str:
     """A digest of what a refresh goes by: program, engine, models, configuration and the file it names."""
-    engine = find_spec("duckdb")
-    program = sorted(Path(__file__).parent.rglob("*.py"), key=str)
-    program += [Path(engine.origin)] if engine is not None and engine.origin is not None else []
     mapped = workspace.config.identity.customer_map
-    program += [] if mapped is None else [workspace.folder / mapped]
-    return _digest([digest(roots(workspace.models)), workspace.config.model_dump_json(), *_stamps(program)])
+    files = [] if mapped is None else [workspace.folder / mapped]
+    return _digest([digest(roots(workspace.models)), workspace.config.model_dump_json(), *_PROGRAM, *_stamps(files)])
 
 
 def landed_in(workspace: Workspace) -> str:
@@ -169,3 +166,13 @@ def _stamps(paths: Iterable[Path]) -> Iterator[str]:
             yield f"{path} is not there"
         else:
             yield f"{path} {found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def _program() -> tuple[str, ...]:
+    engine = find_spec("duckdb")
+    files = sorted(Path(__file__).parent.rglob("*.py"), key=str)
+    return tuple(_stamps(files if engine is None or engine.origin is None else [*files, Path(engine.origin)]))
+
+
+_PROGRAM = _program()
+"""The program this process runs, as it was when it began: a server may outlive an upgrade of its files."""
