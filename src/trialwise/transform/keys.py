@@ -20,19 +20,19 @@ from trialwise.errors import ModelError, nearest
 from trialwise.transform.model import Model
 
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
-_REFUSED: tuple[tuple[type[exp.Expr], str], ...] = (
-    (exp.Lateral, "LATERAL"),
-    (exp.Unnest, "UNNEST"),
-    (exp.Qualify, "QUALIFY"),
-    (exp.Limit, "LIMIT"),
-    (exp.Fetch, "FETCH"),
-    (exp.Offset, "OFFSET"),
-    (exp.TableSample, "TABLESAMPLE"),
-    (exp.Pivot, "PIVOT"),
-    (exp.Rollup, "ROLLUP"),
-    (exp.Cube, "CUBE"),
-    (exp.GroupingSets, "GROUPING SETS"),
-)
+_REFUSED: dict[type[exp.Expr], str] = {
+    exp.Lateral: "LATERAL",
+    exp.Unnest: "UNNEST",
+    exp.Qualify: "QUALIFY",
+    exp.Limit: "LIMIT",
+    exp.Fetch: "FETCH",
+    exp.Offset: "OFFSET",
+    exp.TableSample: "TABLESAMPLE",
+    exp.Pivot: "PIVOT",
+    exp.Rollup: "ROLLUP",
+    exp.Cube: "CUBE",
+    exp.GroupingSets: "GROUPING SETS",
+}
 _A_DAY = date.min
 """Stands in a text for the days that are put into it; no model names it."""
 _RESTRICTED: WeakKeyDictionary[Model, dict[tuple[str, bool], str]] = WeakKeyDictionary()
@@ -140,12 +140,12 @@ class _KeyRule:
             raise self.refused(f"no table it reads has all of [{', '.join(self.keys)}]")
         if model.query is None:
             raise self.refused("it has no query")
-        for kind, name in _REFUSED:
-            if (found := model.query.find(kind)) is not None:
+        for found in model.query.find_all(exp.With, *_REFUSED):
+            if not isinstance(found, exp.With):
+                name = next(name for kind, name in _REFUSED.items() if isinstance(found, kind))
                 raise self.refused(f"{name} is not allowed", found)
-        for with_ in model.query.find_all(exp.With):
-            if with_.args.get("recursive"):
-                raise self.refused("a recursive CTE is not allowed", with_)
+            if found.args.get("recursive"):
+                raise self.refused("a recursive CTE is not allowed", found)
         last = self.query(model.query, {})
         if not set(self.keys) <= last.carriers:
             missing = next(key for key in self.keys if key not in last.carriers)

@@ -164,7 +164,7 @@ def parse_model(name: str, source: str, path: Path, expansion: Expansion | None 
         return Model(name, path, source, header, _table_columns(name, statement), (), kind, None)
     if not isinstance(statement, exp.Query):
         raise ModelError(f"{name}: expected one SELECT, found {statement.key.upper()}")
-    query = expand(statement, expansion or {}, name) if lists_used(statement) else statement
+    query = expand(statement, expansion or {}, name) if "each_" in body and lists_used(statement) else statement
     _name_tables_without_schema(query)
     return Model(name, path, source, header, _query_columns(query), reads_of(query, name), kind, query)
 
@@ -219,8 +219,14 @@ def validated(kind: type[_M], found: Mapping[Any, Any], where: str) -> _M:
 def reads_of(query: exp.Expr, name: str) -> tuple[str, ...]:
     """The tables with a schema a query reads. A name without one must be a CTE, else ModelError."""
     found: set[str] = set()
-    ctes = {cte.alias for cte in query.find_all(exp.CTE)}
-    for table in query.find_all(exp.Table):
+    tables: list[exp.Table] = []
+    ctes: set[str] = set()
+    for node in query.find_all(exp.CTE, exp.Table):
+        if isinstance(node, exp.Table):
+            tables.append(node)
+        else:
+            ctes.add(node.alias)
+    for table in tables:
         if not isinstance(table.this, exp.Identifier):
             raise ModelError(f"{name}: {table.this.sql(dialect='duckdb')} is a table function; models read tables")
         if table.db:
