@@ -19,8 +19,10 @@ def doctor(form: As = Format.table, output: Output = None, folder: Folder = Path
     """Look for what makes numbers wrong without failing: unmapped events, unresolved customers, stale sources, disk."""
     from trialwise.diagnosis import findings_frame
     from trialwise.owner.asking import diagnosis
+    from trialwise.progress import progress
 
-    findings = diagnosis(open_workspace(folder))
+    with progress("doctor") as report:
+        findings = diagnosis(open_workspace(folder), progress=report)
     if form is Format.table and output is None:
         for finding in findings:
             advice = f"\n        {finding.advice}" if finding.advice else ""

@@ -52,8 +52,10 @@ def schedule(
 def deliver(folder: Folder = Path()) -> None:
     r"""Write today's lists as files into \[delivery] folder; by itself at \[delivery] at."""
     from trialwise.owner.asking import deliver as run
+    from trialwise.progress import progress
 
-    done = run(open_workspace(folder))
+    with progress("deliver") as report:
+        done = run(open_workspace(folder), progress=report)
     gone = f"; {done.removed:,} older files removed" if done.removed else ""
     say(done.results)
     say(f"delivered {done.rows:,} rows in {done.files:,} files: {done.folder}{gone}")

@@ -27,8 +27,11 @@ def quarantine_list(
 ) -> None:
     """Refused records, newest first."""
     from trialwise.owner.asking import quarantined
+    from trialwise.progress import progress
 
-    show(quarantined(open_workspace(folder), reason=reason, waiting=not every, most=limit), form, output)
+    with progress("quarantine list") as report:
+        found = quarantined(open_workspace(folder), reason=reason, waiting=not every, most=limit, progress=report)
+    show(found, form, output)
 
 
 @app.command("show", epilog=examples("trialwise quarantine show 3f2a"))
@@ -38,8 +41,10 @@ def quarantine_show(
     """One refused record: where it came from, why, and its bytes on stdout."""
     from trialwise.landing import quarantine
     from trialwise.owner.asking import quarantined_record
+    from trialwise.progress import progress
 
-    found = quarantined_record(open_workspace(folder), quarantine_id)
+    with progress("quarantine show") as report:
+        found = quarantined_record(open_workspace(folder), quarantine_id, progress=report)
     say(f"{found.quarantine_id}: {found.reason}: {quarantine.REASONS.get(found.reason, '')}")
     byte = "" if found.byte_offset is None else f", byte {found.byte_offset}"
     say(f"{file_name(found.file)} line {found.line}{byte}{f': {found.detail}' if found.detail else ''}")
@@ -60,6 +65,9 @@ def quarantine_retry(
 ) -> None:
     """Land a refused record again, as it is or mended; once."""
     from trialwise.owner.asking import retry_record
+    from trialwise.progress import progress
 
-    done = retry_record(open_workspace(folder), quarantine_id, None if mended is None else mended.read_bytes())
+    record = None if mended is None else mended.read_bytes()
+    with progress("quarantine retry") as report:
+        done = retry_record(open_workspace(folder), quarantine_id, record, progress=report)
     say_imported(done.receipts, done.loaded)

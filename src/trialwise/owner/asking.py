@@ -185,22 +185,29 @@ def watch_folders(
 
 
 def quarantined(
-    workspace: Workspace, *, reason: str | None = None, waiting: bool = True, most: int = 1000
+    workspace: Workspace,
+    *,
+    reason: str | None = None,
+    waiting: bool = True,
+    most: int = 1000,
+    progress: Progress | None = None,
 ) -> pl.DataFrame:
     """As arrivals.quarantined."""
     import polars as pl
 
-    return pl.read_ipc(io.BytesIO(carry_out(QUARANTINE_LIST, workspace, Waiting(reason, waiting, most), None)))
+    return pl.read_ipc(io.BytesIO(carry_out(QUARANTINE_LIST, workspace, Waiting(reason, waiting, most), progress)))
 
 
-def quarantined_record(workspace: Workspace, quarantine_id: str) -> Quarantined:
+def quarantined_record(workspace: Workspace, quarantine_id: str, *, progress: Progress | None = None) -> Quarantined:
     """As arrivals.quarantined_record."""
-    return carry_out(QUARANTINE_SHOW, workspace, Record(quarantine_id), None)
+    return carry_out(QUARANTINE_SHOW, workspace, Record(quarantine_id), progress)
 
 
-def retry_record(workspace: Workspace, quarantine_id: str, mended: bytes | None) -> Imported:
+def retry_record(
+    workspace: Workspace, quarantine_id: str, mended: bytes | None, *, progress: Progress | None = None
+) -> Imported:
     """As arrivals.retry_record."""
-    return carry_out(QUARANTINE_RETRY, workspace, Record(quarantine_id, mended), None)
+    return carry_out(QUARANTINE_RETRY, workspace, Record(quarantine_id, mended), progress)
 
 
 def compact(workspace: Workspace, *, progress: Progress | None = None) -> CompactReport:
@@ -222,9 +229,9 @@ def backup(
     return carry_out(BACKUP, workspace, asked, progress)
 
 
-def deliver(workspace: Workspace) -> Delivered:
+def deliver(workspace: Workspace, *, progress: Progress | None = None) -> Delivered:
     """As deliveries.deliver."""
-    return carry_out(DELIVER, workspace, Nothing(), None)
+    return carry_out(DELIVER, workspace, Nothing(), progress)
 
 
 def forget(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progress: Progress | None = None) -> Forgotten:
@@ -242,9 +249,9 @@ def forget_undo(workspace: Workspace, kind: Kind, ids: Sequence[str], *, progres
     return carry_out(FORGET_UNDO, workspace, Named(kind, tuple(ids)), progress)
 
 
-def diagnosis(workspace: Workspace) -> list[Finding]:
+def diagnosis(workspace: Workspace, *, progress: Progress | None = None) -> list[Finding]:
     """As upkeep.diagnosis."""
-    return carry_out(DOCTOR, workspace, Nothing(), None)
+    return carry_out(DOCTOR, workspace, Nothing(), progress)
 
 
 def _loading(workspace: Workspace) -> Callable[[Progress | None], LoadReport]:
