@@ -28,6 +28,7 @@ from trialwise.landing import screen, suppression
 from trialwise.landing.cursors import Cursors
 from trialwise.runs import Ledger
 from trialwise.sources.stripe.known import Known
+from trialwise.subject import Kind
 from trialwise.upkeep import compact
 from trialwise.workspace import Workspace
 
@@ -187,6 +188,35 @@ def test_a_user_goes_and_the_account_stays(tmp_path: Path) -> None:
     assert {"acme-4711", "cus_Acme4711", "sub_Acme4711"} <= holding(held.data, *SECRETS).keys()
     assert _ask(held, "SELECT account_id FROM marts.trials ORDER BY 1") == [("acme-4711",), ("northwind",)]
     assert _ask(held, "SELECT count(*) FROM raw.events") == [(3,)]
+
+
+ALONE = ("auth0|5f7c8ec7", "Jane Doe", "u7")
+
+
+@pytest.mark.parametrize("by", ["user", "account"])
+def test_who_is_in_no_account_goes_whatever_the_id_is_made_of(tmp_path: Path, by: Kind) -> None:
+    held = workspace(tmp_path, CONFIG + "[trials]\nlength_days = 14\n")
+    land(
+        held,
+        *(
+            call(event="Trial Started", userId=user, messageId=f"t{number}", timestamp="2026-02-20T09:00:00Z")
+            for number, user in enumerate((*ALONE, "stays"))
+        ),
+    )
+    pipeline.refresh(held)
+    ledger = Ledger(held.data)
+    ledger.end(ledger.begin("import events", asked_by="command"), None, error="of auth0|5f7c8ec7, nothing can be read")
+    with closing(sqlite3.connect(held.data / "history.sqlite")) as history:
+        assert history.execute("SELECT count(*) FROM trials").fetchone() == (4,)
+    done = forgetting.forget(held, by, [user if by == "user" else f"user:{user}" for user in ALONE])
+    assert done.notes >= 3
+    assert ledger.runs()[-1].error == "of **************, nothing can be read"
+    with closing(sqlite3.connect(held.data / "history.sqlite")) as history:
+        assert history.execute("SELECT account_id FROM trials").fetchall() == [("user:stays",)]
+    found = scanned(held.data)
+    assert [
+        name for name, text in found.items() for one in ("auth0|5f7c8ec7", "Jane Doe", "user:u7") if one in text
+    ] == []
 
 
 def test_what_arrives_later_is_counted_and_not_kept(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ from trialwise.delivery.publishing import Delta
 from trialwise.delivery.reader import Reader
 from trialwise.engines.duckdb import connect
 from trialwise.errors import InputError, NotFoundError
-from trialwise.history import History, Last, News, Number, Record, Restated
+from trialwise.history import History, Last, News, Number, Record, Restated, Shown
 from trialwise.landing import suppression
 from trialwise.landing.manifest import Manifest
 from trialwise.landing.suppression import Names
@@ -519,6 +520,21 @@ def test_a_moment_before_the_last_record_is_not_recorded(book: Book) -> None:
     assert content(book.data) == before
 
 
+def test_what_came_while_the_clock_was_behind_explains_the_next_number(book: Book) -> None:
+    """January: 1 of 2, then 2 of 2, which a day of March shows first and is on no record of."""
+    book.publish(APRIL, [paid("a"), unpaid("c")])
+    both = [paid("a"), paid("c", "2026-01-25")]
+    book.publish("2026-03-01", both, raw=STRIPE)
+    book.publish("2026-03-02", both, raw=STRIPE)
+    book.publish("2026-04-02", both, raw=STRIPE)
+    [row] = restated(book, **RATE)
+    assert (row["old"], row["new"], row["old_generation"], row["generation"]) == (0.5, 1.0, 1, 4)
+    assert row["causes"] == ["late_facts"]
+    assert row["why"] == (
+        "late facts: 2 Stripe records (charge.succeeded, invoice.paid); 1 trial of it changed: expired -> converted 1x"
+    )
+
+
 def test_nothing_changed_leaves_every_byte(book: Book) -> None:
     rows = [paid("a"), unpaid("b"), on_trial("z", 12.5)]
     book.publish(APRIL, rows, leads=[lead(rows[2], 1)])
@@ -560,6 +576,21 @@ def test_a_day_keeps_what_its_list_showed_first(book: Book) -> None:
     first = {row["trial_id"]: row["first_listed_at"] for row in tenth}
     assert {row["trial_id"]: row["first_listed_at"] for row in eleventh} == first, "the first time stays the first"
     assert found.lists(day=date(2026, 3, 10), name="hot_trials") == tenth
+
+
+def test_a_day_that_is_filled_in_shows_nobody_for_the_first_time(tmp_path: Path) -> None:
+    """On the list of the 11th alone, which nobody refreshed on, and again on that of the 15th, which was published."""
+    held, hot = History(tmp_path), Shown("hot_trials", 1, "t", "acme", 5000)
+    for day, is_backfilled in (("2026-03-11", True), ("2026-03-15", False)):
+        record = Record(None if is_backfilled else 1, date.fromisoformat(day), at(day), at(day), at("2026-03-15 09:00"),
+                        1, {}, is_backfilled=is_backfilled)  # fmt: skip
+        held.note(record, News(listed=[hot]), is_kept=True)
+    assert [one["first_listed_at"] for one in held.lists(day=date(2026, 3, 11))] == [None]
+    [row] = held.lists(day=date(2026, 3, 15))
+    assert row["first_listed_at"] == at("2026-03-15 09:00")
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as file:
+        query = "SELECT r.day FROM first_listed AS f JOIN records AS r USING (record_id)"
+        assert file.execute(query).fetchall() == [("2026-03-15",)]
 
 
 def test_a_score_is_kept_whenever_another_one_was_published(book: Book) -> None:

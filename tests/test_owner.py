@@ -363,11 +363,11 @@ def test_commands_that_need_the_store_wait_for_each_other(workspace: Workspace) 
     command = [sys.executable, "-m", "trialwise", "refresh", "--full", "-C", str(workspace.folder)]
     with workspace.lock():
         waiting = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-        until(lambda: len(Ledger(workspace.data).runs()) == 2)
         assert all(
             process.stderr is not None and f"waiting for process {os.getpid()}" in process.stderr.readline()
             for process in waiting
         )
+        assert Ledger(workspace.data).runs() == [], "who waits does not run yet"
     said = [process.communicate(timeout=120)[1] for process in waiting]
     assert [process.returncode for process in waiting] == [0, 0], said
     assert [run.status for run in Ledger(workspace.data).runs()] == ["ok", "ok"]
@@ -384,9 +384,12 @@ def test_a_command_that_waits_asks_the_server_that_came_up_meanwhile(
 
     monkeypatch.setattr(pipeline, "refresh", refresh)
     with workspace.owned() as held:
-        command = threading.Thread(target=lambda: done.append(asking.refresh(workspace)))
+        said: list[str] = []
+        command = threading.Thread(
+            target=lambda: done.append(asking.refresh(workspace, progress=lambda step, *_: said.append(step)))
+        )
         command.start()
-        until(lambda: len(Ledger(workspace.data).runs()) == 1)
+        until(lambda: bool(said))
         serving = Owner(held, lambda name, _s, error, _r: told.append((name, error and error.message)))
         thread = serving.serve(workspace.socket)
         command.join(30)
@@ -394,6 +397,7 @@ def test_a_command_that_waits_asks_the_server_that_came_up_meanwhile(
         thread.join(10)
     assert done == [REFRESHED]
     assert told == [("refresh", None)]
+    assert [(run.job, run.status) for run in Ledger(workspace.data).runs()] == [("refresh", "ok")]
 
 
 def test_an_import_beside_another_owner_lands_and_waits(workspace: Workspace, tmp_path: Path) -> None:

@@ -92,6 +92,16 @@ def test_a_model_that_cannot_be_used_is_one_clear_error_and_the_results_stay(
     ]
 
 
+def test_a_shipped_table_of_ones_own_making_keeps_its_columns(copy: Path) -> None:
+    before = _published(copy)
+    _model(copy, "marts.trials", table="intermediate.trials")
+    for command in ("refresh", "lint"):
+        said = run(command, "-C", copy, code=1).err
+        assert f"marts.trials: {copy / 'sql' / 'marts' / 'trials.sql'} lacks account_id," in said
+        assert "of the shipped model\nMetrics, lists and other models read them: keep them" in said
+    assert _published(copy) == before
+
+
 def test_a_misspelt_segment_column_is_one_clear_error(copy: Path) -> None:
     before = _published(copy)
     with (copy / "trialwise.toml").open("a", encoding="utf-8") as file:

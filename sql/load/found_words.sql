@@ -3,6 +3,7 @@ WITH texts AS (SELECT told_by(raw, env, b64, detail) AS t FROM frames WHERE NOT 
 parts AS (
   SELECT DISTINCT unnest(words_of(t)) AS part FROM texts
   UNION SELECT DISTINCT regexp_replace(unnest(regexp_extract_all(t, '"((?:[^"\\]|\\.)*)"', 1)), '\\(["\\])', '\1', 'g') FROM texts WHERE $odd
+  UNION SELECT DISTINCT trim(unnest(regexp_extract_all(t, '[^\s"\\]+')), '.,;:!?()<>[]{}''') FROM texts WHERE $odd  -- ids of several words, as auth0|17
 ),
 words AS (
   SELECT part AS word FROM parts

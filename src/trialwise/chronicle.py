@@ -108,9 +108,14 @@ def draft(
     scored = shown.scores(reader)
     known = history.known(day, [one.trial_id for one in scored])
     before = known.record
-    if before is not None and (clock.as_of < before.as_of or clock.known_at < before.known_at):
-        return Draft(history, None, News(), json.dumps(about, sort_keys=True), least)
     basis = _basis(workspace, history, current)
+    if before is not None and (clock.as_of < before.as_of or clock.known_at < before.known_at):
+        # what is recorded next is held against what was recorded last: all that came since explains it
+        recorded = {
+            "last_load": basis.last_load, "left_out": basis.left_out, "context": basis.context,
+            "recorded": basis.generation, "metrics": definitions["metrics"],
+        }  # fmt: skip
+        return Draft(history, None, News(), json.dumps(recorded, sort_keys=True), least)
     behind = {name: _behind(reader, models, name) for name in reader.queries()}
     others = redefined(basis.context, definitions, behind)
     metrics, lists = set(metric_names(reader)), _lists(models)
@@ -189,7 +194,8 @@ def fill_in(workspace: Workspace, day: date, clock: Clock, results: Path, models
 def is_redefined(workspace: Workspace, store: Engine, models: Mapping[str, Model], path: Path) -> bool:
     """Whether metrics, which are worked out when they are asked for, are defined otherwise than a generation says."""
     said = publishing.about(path) or {}
-    return bool(said.get("context", {}).get("metrics") != context(workspace, models, store)["metrics"])
+    shown_by = said.get("metrics", said.get("context", {}).get("metrics"))
+    return bool(shown_by != context(workspace, models, store)["metrics"])
 
 
 def context(workspace: Workspace, models: Mapping[str, Model], store: Engine) -> dict[str, Any]:
@@ -214,7 +220,12 @@ def _basis(workspace: Workspace, history: History, current: int) -> Basis:
     if told is not None:
         definitions = told.get("context", {})
         numbers, record = _shown_last(told, current, definitions)
-        return Basis(told.get("last_load"), told.get("left_out"), definitions, file, current, numbers, record)
+        recorded = told.get("recorded") or current  # an earlier one, where this one was of a clock that was behind
+        before = workspace.published / f"{recorded:06d}.duckdb"
+        return Basis(
+            told.get("last_load"), told.get("left_out"), definitions, before if before.exists() else file, recorded,
+            numbers, record,
+        )  # fmt: skip
     newest = history.newest()
     return Basis() if newest is None else Basis(newest.last_load, None, newest.context, None, newest.generation)
 

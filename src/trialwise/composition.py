@@ -15,6 +15,7 @@ from trialwise import parameters
 from trialwise.clock import Clock
 from trialwise.config import Config
 from trialwise.config.milestones import milestones
+from trialwise.errors import ModelError
 from trialwise.scoring.rules import (
     NOT_FOR_SCORING,
     caps_in_force,
@@ -30,7 +31,7 @@ from trialwise.transform.columns import check_columns
 from trialwise.transform.condition import parse_condition
 from trialwise.transform.expand import Expansion, Replacement, item
 from trialwise.transform.keys import check_incremental
-from trialwise.transform.model import Model, load_model, load_models
+from trialwise.transform.model import PUBLISHED_SCHEMAS, Model, load_model, load_models
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +82,27 @@ def _definition(config: Config, own: Path | None) -> _Definition:
 
 @lru_cache(maxsize=4)
 def _composed(definition: _Definition) -> dict[str, Model]:
-    return load_models(roots(definition.own), expansion(definition.config, definition.own))
+    lists = expansion(definition.config, definition.own)
+    found = load_models(roots(definition.own), lists)
+    if definition.own is not None:
+        _check_overrides(found, definition.own, lists)
+    return found
+
+
+def _check_overrides(found: Mapping[str, Model], own: Path, lists: Expansion) -> None:
+    """What is published under a shipped name has the shipped columns: programs read them. Raises ModelError."""
+    shipped = find_files(roots())
+    for name in sorted(find_files([own]).keys() & shipped.keys()):
+        model = found[name]
+        if model.schema in PUBLISHED_SCHEMAS:
+            known = load_model(shipped[name], name, lists).column_names
+            lacking = [column for column in known if column not in model.column_names]
+            if lacking:
+                more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+                raise ModelError(
+                    f"{name}: {model.path} lacks {', '.join(lacking[:3])}{more} of the shipped model",
+                    "Metrics, lists and other models read them: keep them, or give the table a name of its own.",
+                )
 
 
 @lru_cache(maxsize=4)

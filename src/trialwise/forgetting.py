@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -395,8 +395,8 @@ def clean_notes(workspace: Workspace) -> int:
         return len(word) >= LEAST and bool(kept.kinds_of(word) or kept.kinds_of(word.lower()))
 
     def is_theirs(text: str) -> bool:
-        """Of ids of accounts, and of trials, in which an id stands."""
-        return "account" in kept.kinds_of(text) or any(map(is_listed, words(text)))
+        """Of ids of accounts, and of trials, in which an id stands: of any length, and made of whatever signs."""
+        return any(kind in kept.kinds_of(one) for kind, one in _ids_in(text)) or any(map(is_listed, words(text)))
 
     cursors = workspace.landing / "cursors"
     count = Ledger(workspace.data).rewrite(lambda text: masked_words(text, is_listed))
@@ -409,6 +409,15 @@ def clean_notes(workspace: Workspace) -> int:
             durable.replace(path, json.dumps(left, indent=1, sort_keys=True).encode() + b"\n")
             count += 1
     return count
+
+
+def _ids_in(text: str) -> Iterator[tuple[str, str]]:
+    """(kind, id) of whom an id of an account, or of a trial the product announced (event:ACCOUNT:EVENT), may be."""
+    account = text[len("event:") :].rpartition(":")[0] if text.startswith("event:") else text
+    yield from (("account", text), ("account", account))
+    if account.startswith("user:"):  # who is in no account is one
+        user = account.removeprefix("user:")
+        yield from (("user", user), ("address", user.lower()), ("anonymous", user.removeprefix(suppression.ANONYMOUS)))
 
 
 def _without(value: Any, is_listed: Callable[[str], bool]) -> Any:

@@ -176,6 +176,22 @@ def test_ids_of_any_characters(kit: Kit, name: str) -> None:
     assert [raw.strip("\x7f") and json.loads(raw)["friend"] for raw in raws] == ["", None]
 
 
+@pytest.mark.parametrize(
+    ("name", "is_by_hash"), [("auth0|5f7c8ec7c33c", True), ("auth0|5f7c8ec7c33c", False), ("Jane Doe 1987", False)]
+)
+def test_an_id_of_several_words_is_masked_in_a_longer_text(kit: Kit, name: str, *, is_by_hash: bool) -> None:
+    """By its hash alone it is found where no blank is in it: a text is no list of all that may be made of its words."""
+    names = Names(users=frozenset({name}))
+    kit.land(event(user_id="bob", id="b1", note=f"asked ({name}), then left", other="auth0|else 1987"))
+    put_on_list(kit.landing, names)
+    found = screened(kit) if is_by_hash else screened(kit, names)
+    assert (found.erased, found.masked) == (0, 1)
+    [line] = (kit.landing.folder / "000001.ndjson").read_bytes().splitlines()
+    record = json.loads(json.loads(line)["raw"])
+    assert record["note"] == f"asked ({'*' * len(name)}), then left"
+    assert record["other"] == "auth0|else 1987"
+
+
 def test_stripe_records_of_theirs_go_with_what_hangs_on_them(kit: Kit) -> None:
     kit.land(
         {"id": "cus_1", "object": "customer", "metadata": {"account_id": "acme-77"}, "email": "x@y.example"},

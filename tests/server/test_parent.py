@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +14,14 @@ import pytest
 import structlog
 
 from trialwise.errors import CheckFailed, InputError, NotFoundError, SourceError, StoreError, StoreLocked
+from trialwise.jobs import Job, Stage
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.report import LoadReport
-from trialwise.runs import Skipped
+from trialwise.runs import Ledger, Outcome, Skipped
 from trialwise.server import holding, state
 from trialwise.server.stop import Stop
 from trialwise.server.teller import Teller
+from trialwise.timetable import Every
 from trialwise.workspace import Workspace
 
 
@@ -76,6 +78,25 @@ def test_the_children_are_told_what_the_work_came_to(workspace: Workspace) -> No
     assert "sk_live_secret" not in (workspace.run / state.NAME).read_text()
     teller.worked("refresh", 4.0, None, SimpleNamespace(loaded=LoadReport()))
     assert state.read(workspace.run).failing == ("pull crm",)
+
+
+def test_what_failed_before_a_restart_fails_until_it_goes_well(workspace: Workspace) -> None:
+    ledger = Ledger(workspace.data)
+    for job, error in (
+        ("refresh", "2 rows are bad"),
+        ("pull crm", "gone"),
+        ("pull crm", None),
+        ("backup", "disk full"),
+    ):
+        run_id = ledger.begin(job, asked_by="schedule")
+        ledger.end(run_id, Outcome() if error is None else None, error=error)
+    often = Every(timedelta(minutes=1))
+    teller = Teller(workspace)
+    teller.plans([Job(job, often, Stage.after, lambda _: None) for job in ("refresh", "pull crm", "load")])
+    assert state.read(workspace.run).failing == ("refresh",), "a job that is no longer planned is nobody's concern"
+    assert state.read(workspace.run).work["refresh"].failures == 0, "this server has not tried it yet"
+    teller.worked("refresh", 4.0, None, None)
+    assert state.read(workspace.run).failing == ()
 
 
 def test_a_run_that_was_left_out_is_neither_success_nor_failure(workspace: Workspace) -> None:

@@ -114,6 +114,42 @@ def test_a_file_without_header_is_an_error() -> None:
         parsed(SELECT)
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "SELECT CAST(I.id AS BIGINT) AS id\nFROM raw.items AS i",
+            "line 4: I: names are written in lower case\nWrite i.",
+        ),
+        ("SELECT CAST(i.ID AS BIGINT) AS id\nFROM raw.items AS i", "line 4: ID: names are written in lower case"),
+        ("SELECT CAST(i.id AS BIGINT) AS id\nFROM raw.items AS I", "line 5: I: names are written in lower case"),
+        ("SELECT CAST(i.id AS BIGINT) AS id\nFROM RAW.items AS i", "line 5: RAW: names are written in lower case"),
+        ('SELECT CAST(i.id AS BIGINT) AS "Id"\nFROM raw.items AS i', "line 4: Id: names are written in lower case"),
+        ("WITH N AS (SELECT 1 AS id) SELECT id FROM n", "line 4: N: names are written in lower case"),
+        ("SELECT i.id FROM raw.items AS i JOIN raw.sizes AS s USING (Id)", "line 4: Id: names are written in lower"),
+    ],
+)
+def test_names_have_one_spelling(body: str, message: str) -> None:
+    """The engine takes C.AS_OF for c.as_of; what is told of a query by its names would not see it."""
+    with pytest.raises(ModelError) as caught:
+        parsed(f"/*\ndescription: a\n*/\n{body}")
+    assert message in str(caught.value)
+    assert parsed("/*\ndescription: a\n*/\nSELECT to_json({'Kind': 'A', 'of': i.id}) AS told FROM raw.items AS i")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("marts.Trials", "marts.Trials: names of models are written in lower case"),
+        ("state.models", "state.models: the schema state is kept for what trialwise notes itself"),
+        ("main.mine", "main.mine: the schema main is kept"),
+    ],
+)
+def test_names_that_are_anothers(name: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        parsed(f"/*\ndescription: a\n*/\n{SELECT}", name)
+
+
 def test_an_external_file_must_create_a_table() -> None:
     with pytest.raises(ModelError, match=r"raw.x: expected CREATE TABLE with columns, found SELECT"):
         parsed("/*\ndescription: a\n*/\nSELECT 1 AS a", "raw.x")

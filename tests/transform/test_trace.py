@@ -149,6 +149,15 @@ def test_a_table_joined_in_another_way_is_none(project: Project, condition: str)
     assert trace(project, JOINED.format("LEFT", condition)).lookup("raw.people", frozenset({"raw.events"})) is None
 
 
+@pytest.mark.parametrize(("kind", "is_one"), [("INTEGER", True), ("BIGINT", True), ("VARCHAR", False), ("DATE", False)])
+def test_values_of_another_type_are_looked_up_nowhere(project: Project, kind: str, *, is_one: bool) -> None:
+    """A comparison turns one into the other, a search among values does not."""
+    project.write("raw.teams", f"CREATE TABLE raw.teams (person {kind})\n")
+    query = "SELECT CAST(e.id AS INTEGER) AS id FROM raw.events AS e LEFT JOIN raw.teams AS t ON t.person = e.person"
+    found = trace(project, query).lookup("raw.teams", frozenset({"raw.events"}))
+    assert found == ([Lookup("person", Origin("raw.events", "person"))] if is_one else None)
+
+
 def test_a_lookup_into_a_table_outside_is_none(project: Project) -> None:
     found = trace(project, JOINED.format("LEFT", "p.person = e.person"))
     assert found.lookup("raw.people", frozenset({"raw.other"})) is None

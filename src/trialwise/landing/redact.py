@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from trialwise.landing.suppression import Names
+from trialwise.landing.suppression import Names, is_word
 
 LEAST = 6
 """Ids with fewer characters are no names outside of the fields of ids: '42' stands in too many texts."""
@@ -23,6 +23,9 @@ PERSONAL = frozenset({
 """Fields beside an address that are about the same person; in lower case."""
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 _WORD = re.compile(r"[^\s\"\\,;:<>()\[\]{}|/?&=!*#%'`]+")
+_PIECE = re.compile(r"[^\s\"\\]+")
+_AROUND = ".,;:!?()<>[]{}'"
+"""What may stand around an id in a text and is no part of it; one of several words, as auth0|17, holds other signs."""
 _NULL = "null"
 _ERASED = "\x7f"
 """What is put in a record's place: DELETE, one byte in a line of JSON too. A blank may well be what somebody sent."""
@@ -50,6 +53,8 @@ class Mentions:
     def __init__(self, names: Names) -> None:
         self._addresses = names.addresses
         self._words = frozenset(word for word in names.words if len(word) >= LEAST)
+        odd = [re.escape(word) for word in self._words if not is_word(word) and _is_telling(word)]
+        self._odd = re.compile("|".join(sorted(odd, key=len, reverse=True))) if odd else None
 
     def has_address(self, text: str) -> bool:
         """Whether a whole text is an address that was forgotten."""
@@ -62,9 +67,17 @@ class Mentions:
     def has_word(self, word: str) -> bool:
         """Whether a word of a longer text is one: an address, or an id that no other word looks like."""
         told = word.strip(".")
-        return told.lower() in self._addresses or (
-            told in self._words and (len(told) >= 2 * LEAST or any(one.isdigit() for one in told))
-        )
+        return told.lower() in self._addresses or (told in self._words and _is_telling(told))
+
+    def has_within(self, text: str) -> bool:
+        """Whether a name stands in a text: as a word of it, or one that is itself made of several."""
+        return any(map(self.has_word, words(text))) or (self._odd is not None and self._odd.search(text) is not None)
+
+    def without(self, text: str) -> str:
+        """The text with asterisks for the names in it."""
+        if self._odd is not None:
+            text = self._odd.sub(lambda found: "*" * len(found.group().encode()), text)
+        return _WORD.sub(lambda found: _stars(found.group(), self.has_word), text)
 
 
 def erased(content: Content) -> Content:
@@ -99,16 +112,26 @@ def masked_words(text: str, is_name: Callable[[str], bool]) -> str:
     """A text that may hold names of files, with asterisks for words that are names, with an ending or without; as many
     bytes of UTF-8.
     """
+    text = _PIECE.sub(lambda found: _starred_within(found.group(), is_name), text)
     return _WORD.sub(lambda found: _stars(found.group(), lambda word: any(map(is_name, _stems(word)))), text)
+
+
+def _starred_within(piece: str, is_name: Callable[[str], bool]) -> str:
+    """A piece between blanks, with asterisks for a name of several words that it is, but for what stands around it."""
+    name = piece.strip(_AROUND)
+    if is_word(name) or not is_name(name):
+        return piece
+    return piece.replace(name, "*" * len(name.encode()))
+
+
+def _is_telling(name: str) -> bool:
+    """Whether no other word of a text looks like this id."""
+    return len(name) >= 2 * LEAST or any(one.isdigit() for one in name)
 
 
 def words(text: str) -> set[str]:
     """The words of a text."""
     return {found.group().strip(".") for found in _WORD.finditer(text.replace("%40", "@"))}
-
-
-def _masked_words(text: str, mentions: Mentions) -> str:
-    return _WORD.sub(lambda found: _stars(found.group(), mentions.has_word), text)
 
 
 def _stems(word: str) -> Iterator[str]:
@@ -173,7 +196,7 @@ class _Walk:
         while self._tokens[place][2] != "}":
             start, end, key = self._tokens[place]
             name = json.loads(key)
-            if self._mentions.has(name) or any(map(self._mentions.has_word, words(name))):
+            if self._mentions.has(name) or self._mentions.has_within(name):
                 self._put(start + 1, end - 1, "*" * _width(key[1:-1]))
             first = place + 2
             place = self.value(first)
@@ -193,11 +216,11 @@ class _Walk:
         text = json.loads(piece)
         if self._mentions.has(text):
             self._null(start, end)
-        elif any(map(self._mentions.has_word, words(text))):
+        elif self._mentions.has_within(text):
             if "\\" in piece or "%40" in piece:
                 self._null(start, end)
             else:
-                self._put(start, end, _masked_words(piece, self._mentions))
+                self._put(start, end, self._mentions.without(piece))
 
     def _null(self, start: int, end: int) -> None:
         width = _width(self._text[start:end])

@@ -303,7 +303,8 @@ def _do(operation: Operation[A, R], workspace: Workspace, arguments: A, progress
     job = operation.job(arguments)
     if job is None:
         return operation.run(workspace, arguments, progress)
-    return Recorder(workspace).record(job, "command", lambda: operation.run(workspace, arguments, progress))
+    with workspace.owned() as held:  # a run begins when the store is there, and not where a server is asked instead
+        return Recorder(held).record(job, "command", lambda: operation.run(held, arguments, progress))
 
 
 def _ask(connection: socket.socket, operation: Operation[A, R], arguments: A, progress: Progress | None) -> R:

@@ -15,8 +15,10 @@ from trialwise.owner.service import Owner
 from trialwise.server.stop import Stop
 from trialwise.workspace import Claimed, Workspace, claim
 
-STORE_SECONDS = 10.0
-"""How long a command that owns the store may take to let go of it when a server starts."""
+STORE_SECONDS = 600.0
+"""How long a command may keep the store when a server starts; then the server ends, naming it."""
+SAID_AFTER_SECONDS = 2.0
+"""After which a server that waits for it says so."""
 LAST_WORK_SECONDS = 20.0
 """How long work that runs when the end comes may take to be finished; after that it is dropped, as by a crash."""
 LAST_NOTES_SECONDS = 5.0
@@ -41,15 +43,19 @@ def only_one(workspace: Workspace) -> Iterator[None]:
 @contextmanager
 def owned(workspace: Workspace, stop: Stop) -> Iterator[Workspace]:
     """Own the store; a command that has it is waited for a while."""
-    until = time.monotonic() + STORE_SECONDS
+    began, is_said = time.monotonic(), False
     with ExitStack() as held:
         while True:
             try:
                 owned = held.enter_context(workspace.owned())
                 break
-            except StoreLocked:
-                if time.monotonic() >= until or stop.is_asked:
+            except StoreLocked as error:
+                waited = time.monotonic() - began
+                if waited >= STORE_SECONDS or stop.is_asked:
                     raise
+                if waited >= SAID_AFTER_SECONDS and not is_said:
+                    log.warning("waiting for the store", why=error.message)
+                    is_said = True
             time.sleep(0.1)
         yield owned
 

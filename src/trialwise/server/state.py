@@ -25,7 +25,8 @@ log = structlog.get_logger("trialwise.server")
 class Work:
     """One kind of the owner's work since the server started.
 
-    Instants are UTC without zone; seconds: how long the last run took; is_failing: whether it failed. Why, only the log
+    Instants are UTC without zone; seconds: how long the last run took; is_failing: whether the last one failed, be it
+    before the server started. Why, only the log
     says, which knows what to leave out. every: the time between two runs of a job, None of what only commands ask for;
     is_source: whether it waits for somebody else's answer; began_at: of the run that goes on now.
     """
@@ -108,9 +109,9 @@ class State:
         """After a run of a job that was left out."""
         return replace(self, work={**self.work, name: self.work.get(name, Work()).left_out(at)})
 
-    def plans(self, name: str, every: timedelta, *, is_source: bool) -> State:
-        """With a job that is to be done."""
-        work = replace(self.work.get(name, Work()), every=every, is_source=is_source)
+    def plans(self, name: str, every: timedelta, *, is_source: bool, is_failing: bool = False) -> State:
+        """With a job that is to be done; is_failing: whether its last run, before the server started, failed."""
+        work = replace(self.work.get(name, Work()), every=every, is_source=is_source, is_failing=is_failing)
         return replace(self, work={**self.work, name: work})
 
     def begins(self, name: str, at: datetime) -> State:

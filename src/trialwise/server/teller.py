@@ -18,7 +18,7 @@ from trialwise.errors import InputError, NotFoundError, StoreError, TrialwiseErr
 from trialwise.freshness import Freshness
 from trialwise.jobs import Job
 from trialwise.landing.report import LoadReport
-from trialwise.runs import Skipped
+from trialwise.runs import Ledger, Skipped
 from trialwise.server import metrics, state
 from trialwise.server.state import State
 from trialwise.stripe_intake import StripeImported, stripe_state
@@ -45,11 +45,21 @@ class Teller:
         state.write(workspace.run, self._state)
 
     def plans(self, jobs: Sequence[Job]) -> None:
-        """Before the jobs of the schedule."""
+        """Before the jobs of the schedule; what failed when it last ran, by whomever, fails until it goes well."""
+        failed = self._failed()
         with self._mutex:
             for job in jobs:
-                self._state = self._state.plans(job.name, job.timetable.spacing(utc_now()), is_source=job.is_source)
+                self._state = self._state.plans(
+                    job.name, job.timetable.spacing(utc_now()), is_source=job.is_source, is_failing=job.name in failed
+                )
             state.write(self._workspace.run, self._state)
+
+    def _failed(self) -> frozenset[str]:
+        try:
+            return frozenset(run.job for run in Ledger(self._workspace.data).latest() if run.status == "failed")
+        except StoreError as error:
+            log.warning("no run ledger", error=error.message)
+            return frozenset()
 
     def begins(self, name: str) -> None:
         """Before a job's run."""

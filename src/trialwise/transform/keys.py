@@ -17,9 +17,8 @@ from weakref import WeakKeyDictionary
 from sqlglot import exp
 
 from trialwise.errors import ModelError, nearest
-from trialwise.transform.model import Model
+from trialwise.transform.model import INTEGERS, Model
 
-_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 _REFUSED: dict[type[exp.Expr], str] = {
     exp.Lateral: "LATERAL",
     exp.Unnest: "UNNEST",
@@ -424,7 +423,7 @@ def _plain(kind: str) -> str:
 
 
 def _same_type(one: str, other: str) -> bool:
-    return one == other or {one, other} <= _INTEGERS
+    return one == other or {one, other} <= INTEGERS
 
 
 def _sql(node: exp.Expr) -> str:

@@ -22,9 +22,15 @@ from trialwise.transform.expand import Expansion, expand, lists_used
 
 EXTERNAL_SCHEMAS = ("raw", "config")
 """Tables others fill: `CREATE TABLE` files, for their columns and documentation."""
+INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
+"""Types whose values are compared as the numbers they are."""
+RESERVED_SCHEMAS = ("state", "main", "temp", "pg_catalog", "information_schema")
+"""Schemas that are the runner's or the engine's own."""
+_NAMED = (exp.Column, exp.Table, exp.TableAlias, exp.Alias, exp.Join)
+"""What names a table or column; the key of a struct is data."""
 QUERY_SCHEMAS = ("metrics", "calibration")
 """Queries run by name, with parameters or on a schedule of their own; never part of a build."""
-_PUBLISHED_SCHEMAS = ("marts", "lists")
+PUBLISHED_SCHEMAS = ("marts", "lists")
 _HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
 _TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR", "TIMESTAMPNTZ": "TIMESTAMP", "REAL": "FLOAT", "INT128": "HUGEINT"}
 
@@ -103,7 +109,7 @@ class Model:
     @property
     def is_published(self) -> bool:
         """Whether readers find it in a published generation: marts and lists unless the header says otherwise."""
-        default = self.schema in _PUBLISHED_SCHEMAS
+        default = self.schema in PUBLISHED_SCHEMAS
         return default if self.header.published is None else self.header.published
 
     @property
@@ -150,6 +156,10 @@ def load_model(path: Path, name: str | None = None, expansion: Expansion | None 
 def parse_model(name: str, source: str, path: Path, expansion: Expansion | None = None) -> Model:
     """Make a model of its text; `path` is only kept for messages and documentation."""
     schema = name.split(".")[0]
+    if schema in RESERVED_SCHEMAS:
+        raise ModelError(f"{name}: the schema {schema} is kept for what trialwise notes itself", f"Move {path}.")
+    if name != name.lower():
+        raise ModelError(f"{name}: names of models are written in lower case", f"Rename {path}.")
     kind: Kind = "external" if schema in EXTERNAL_SCHEMAS else "query" if schema in QUERY_SCHEMAS else "model"
     match = _HEADER.match(source)
     if match is None:
@@ -160,6 +170,7 @@ def parse_model(name: str, source: str, path: Path, expansion: Expansion | None 
     header = parse_header(name, match.group(1))
     body = "\n" * source[: match.end()].count("\n") + source[match.end() :]  # keeps the file's line numbers
     statement = _parse(name, body)
+    _check_case(name, statement)
     if kind == "external":
         return Model(name, path, source, header, _table_columns(name, statement), (), kind, None)
     if not isinstance(statement, exp.Query):
@@ -167,6 +178,17 @@ def parse_model(name: str, source: str, path: Path, expansion: Expansion | None 
     query = expand(statement, expansion or {}, name) if "each_" in body and lists_used(statement) else statement
     _name_tables_without_schema(query)
     return Model(name, path, source, header, _query_columns(query), reads_of(query, name), kind, query)
+
+
+def _check_case(name: str, statement: exp.Expr) -> None:
+    """Refuse C.AS_OF for c.as_of: the engine takes them for the same, what is told of a query by its names does not."""
+    for found in statement.find_all(exp.Identifier):
+        if isinstance(found.parent, _NAMED) and found.name != found.name.lower():
+            line = found.meta.get("line")
+            raise ModelError(
+                f"{name}{f', line {line}' if line else ''}: {found.name}: names are written in lower case",
+                f"Write {found.name.lower()}.",
+            )
 
 
 def _name_tables_without_schema(query: exp.Expr) -> None:

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from trialwise.transform.model import Model
+from trialwise.transform.model import INTEGERS, Model
 
 _COMPARISONS = (exp.LT, exp.LTE, exp.GT, exp.GTE)
 _RENAMED = (exp.Table, exp.CTE, exp.Subquery)
@@ -87,6 +87,7 @@ class Trace:
 
     def __init__(self, model: Model, models: Mapping[str, Model]) -> None:
         self._columns = {name: models[name].column_names for name in model.reads}
+        self._types = {name: {column.name: column.type for column in models[name].columns} for name in model.reads}
         self._query = model.query
         self._scopes: list[Scope] = [] if model.query is None else list(traverse_scope(model.query))
         self._renames = self._query is not None and any(
@@ -180,14 +181,21 @@ class Trace:
         found: list[Lookup] = []
         for scope in self._scopes:
             for alias in sorted(_aliases(scope, table)):
-                one = self._lookup(scope, alias, within, asked | {table})
+                one = self._lookup(scope, table, alias, within, asked | {table})
                 if one is None:
                     return None
                 found += [one] if one not in found else []
         return found or None
 
-    def _lookup(self, scope: Scope, alias: str, within: frozenset[str], asked: frozenset[str]) -> Lookup | None:
-        equal = list(self._equal(scope, alias))
+    def _lookup(
+        self, scope: Scope, table: str, alias: str, within: frozenset[str], asked: frozenset[str]
+    ) -> Lookup | None:
+        # values are looked for by IN, which turns none of them into another type as a comparison does
+        equal = [
+            (column, origin)
+            for column, origin in self._equal(scope, alias)
+            if _is_one_type(self._types[table].get(column), self._types[origin.table].get(origin.column))
+        ]
         for column, origin in equal:
             if origin.table in within:
                 return Lookup(column, origin)
@@ -249,6 +257,10 @@ class Trace:
                 return scope.expression is query
             scope, alias = above[0]
         return False
+
+
+def _is_one_type(one: str | None, other: str | None) -> bool:
+    return one == other or {one, other} <= INTEGERS
 
 
 def _from_names(scope: Scope) -> set[str]:
