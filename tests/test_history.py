@@ -580,7 +580,7 @@ def test_a_day_keeps_what_its_list_showed_first(book: Book) -> None:
 
 def test_a_day_that_is_filled_in_shows_nobody_for_the_first_time(tmp_path: Path) -> None:
     """On the list of the 11th alone, which nobody refreshed on, and again on that of the 15th, which was published."""
-    held, hot = History(tmp_path), Shown("hot_trials", 1, "t", "acme", 5000)
+    held, hot = History(tmp_path), Shown("hot_trials", "t", "acme", 1, 5000)
     for day, is_backfilled in (("2026-03-11", True), ("2026-03-15", False)):
         record = Record(None if is_backfilled else 1, date.fromisoformat(day), at(day), at(day), at("2026-03-15 09:00"),
                         1, {}, is_backfilled=is_backfilled)  # fmt: skip

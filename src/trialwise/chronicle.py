@@ -115,6 +115,8 @@ def draft(
             "last_load": basis.last_load, "left_out": basis.left_out, "context": basis.context,
             "recorded": basis.generation, "metrics": definitions["metrics"],
         }  # fmt: skip
+        if basis.record is not None:
+            recorded["unrecorded"] = _unrecorded(basis.record, basis.unrecorded)
         return Draft(history, None, News(), json.dumps(recorded, sort_keys=True), least)
     behind = {name: _behind(reader, models, name) for name in reader.queries()}
     others = redefined(basis.context, definitions, behind)
@@ -219,11 +221,11 @@ def _basis(workspace: Workspace, history: History, current: int) -> Basis:
     told = publishing.about(file) if current else None
     if told is not None:
         definitions = told.get("context", {})
-        numbers, record = _shown_last(told, current, definitions)
         recorded = told.get("recorded") or current  # an earlier one, where this one was of a clock that was behind
+        numbers, record = _shown_last(told, recorded, definitions)
         before = workspace.published / f"{recorded:06d}.duckdb"
         return Basis(
-            told.get("last_load"), told.get("left_out"), definitions, before if before.exists() else file, recorded,
+            told.get("last_load"), told.get("left_out"), definitions, before if before.exists() else None, recorded,
             numbers, record,
         )  # fmt: skip
     newest = history.newest()

@@ -417,7 +417,9 @@ def _ids_in(text: str) -> Iterator[tuple[str, str]]:
     yield from (("account", text), ("account", account))
     if account.startswith("user:"):  # who is in no account is one
         user = account.removeprefix("user:")
-        yield from (("user", user), ("address", user.lower()), ("anonymous", user.removeprefix(suppression.ANONYMOUS)))
+        yield from (("user", user), ("address", user.lower()))
+        if user.startswith(suppression.ANONYMOUS):
+            yield "anonymous", user.removeprefix(suppression.ANONYMOUS)
 
 
 def _without(value: Any, is_listed: Callable[[str], bool]) -> Any:

@@ -95,14 +95,13 @@ class Schedule:
         except SlotTaken:
             self._agenda.ended(name, time.monotonic())
             return
-        self._owner.begin(name, self._run, turn.job, run_id)
+        self._owner.begin(name, self._run, turn.job, run_id, is_for_store=not turn.job.is_source)
 
     def _run(self, job: Job, run_id: int | None) -> None:
         failed_at = None
         self._begins(job.name)
         try:
-            result = self._owner.work(job.name, job.task, is_for_store=not job.is_source)
-            self._owner.recorder.ended(run_id, result)
+            self._owner.recorder.ended(run_id, self._owner.work(job.name, job.task))
         except TrialwiseError as error:  # the owner has told of it; the next run may go well
             failed_at = utc_now()
             self._failed.append(job.name)

@@ -192,6 +192,34 @@ def test_an_id_of_several_words_is_masked_in_a_longer_text(kit: Kit, name: str, 
     assert record["other"] == "auth0|else 1987"
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("team/12", {"user_id": "team/123", "note": "team/124 and eu:team/12 and team/12.b"}),
+        ("google-oauth2|1047", {"user_id": "google-oauth2|10475", "note": "of google-oauth2|10475"}),
+        ("12345.", {"user_id": "bob", "note": "12345.5", "timestamp": "2026-01-05T10:00:12345.5"}),
+    ],
+)
+def test_ids_of_others_that_begin_alike_stay(kit: Kit, name: str, told: dict[str, str]) -> None:
+    kit.land(event(id="b1", **told), event(user_id=name, id="a1"), event(user_id="bob", id="b2", note=f"x {name} y"))
+    before = (kit.landing.folder / "000001.ndjson").read_bytes().splitlines()
+    names = Names(users=frozenset({name}))
+    put_on_list(kit.landing, names)
+    found = screened(kit, names)
+    assert (found.erased, found.masked) == (1, 1)
+    assert (kit.landing.folder / "000001.ndjson").read_bytes().splitlines()[0] == before[0]
+
+
+def test_an_id_that_begins_with_a_quote_takes_no_quote_of_the_text(kit: Kit) -> None:
+    names = Names(users=frozenset({'"auth00', "auth|111111"}))
+    kit.land(event(user_id="bob", id="b1", note="auth00 said auth|111111"))
+    put_on_list(kit.landing, names)
+    screened(kit, names)
+    [line] = (kit.landing.folder / "000001.ndjson").read_bytes().splitlines()
+    assert json.loads(json.loads(line)["raw"])["note"] == f"auth00 said {'*' * 11}"
+    assert kit.load().loaded == 1
+
+
 def test_stripe_records_of_theirs_go_with_what_hangs_on_them(kit: Kit) -> None:
     kit.land(
         {"id": "cus_1", "object": "customer", "metadata": {"account_id": "acme-77"}, "email": "x@y.example"},

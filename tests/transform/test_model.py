@@ -119,7 +119,7 @@ def test_a_file_without_header_is_an_error() -> None:
     [
         (
             "SELECT CAST(I.id AS BIGINT) AS id\nFROM raw.items AS i",
-            "line 4: I: names are written in lower case\nWrite i.",
+            "line 4: I: names are written in lower case\nWrite i; a key",
         ),
         ("SELECT CAST(i.ID AS BIGINT) AS id\nFROM raw.items AS i", "line 4: ID: names are written in lower case"),
         ("SELECT CAST(i.id AS BIGINT) AS id\nFROM raw.items AS I", "line 5: I: names are written in lower case"),

@@ -26,6 +26,9 @@ _WORD = re.compile(r"[^\s\"\\,;:<>()\[\]{}|/?&=!*#%'`]+")
 _PIECE = re.compile(r"[^\s\"\\]+")
 _AROUND = ".,;:!?()<>[]{}'"
 """What may stand around an id in a text and is no part of it; one of several words, as auth0|17, holds other signs."""
+_BEFORE = r"(?<![^\s\"\\(<\[{'=&])"
+_AFTER = r"(?=[.,;:!?)\]}>']*(?:[\s\"\\&#]|$))"
+"""Where such an id begins and ends: team/12 is not team/123, nor a part of eu:team/12."""
 _NULL = "null"
 _ERASED = "\x7f"
 """What is put in a record's place: DELETE, one byte in a line of JSON too. A blank may well be what somebody sent."""
@@ -54,7 +57,7 @@ class Mentions:
         self._addresses = names.addresses
         self._words = frozenset(word for word in names.words if len(word) >= LEAST)
         odd = [re.escape(word) for word in self._words if not is_word(word) and _is_telling(word)]
-        self._odd = re.compile("|".join(sorted(odd, key=len, reverse=True))) if odd else None
+        self._odd = re.compile(f"{_BEFORE}(?:{'|'.join(sorted(odd, key=len, reverse=True))}){_AFTER}") if odd else None
 
     def has_address(self, text: str) -> bool:
         """Whether a whole text is an address that was forgotten."""
@@ -118,10 +121,10 @@ def masked_words(text: str, is_name: Callable[[str], bool]) -> str:
 
 def _starred_within(piece: str, is_name: Callable[[str], bool]) -> str:
     """A piece between blanks, with asterisks for a name of several words that it is, but for what stands around it."""
-    name = piece.strip(_AROUND)
-    if is_word(name) or not is_name(name):
-        return piece
-    return piece.replace(name, "*" * len(name.encode()))
+    for name in _stems(piece.strip(_AROUND)):
+        if not is_word(name) and is_name(name):
+            return piece.replace(name, "*" * len(name.encode()))
+    return piece
 
 
 def _is_telling(name: str) -> bool:
@@ -220,7 +223,7 @@ class _Walk:
             if "\\" in piece or "%40" in piece:
                 self._null(start, end)
             else:
-                self._put(start, end, self._mentions.without(piece))
+                self._put(start + 1, end - 1, self._mentions.without(piece[1:-1]))
 
     def _null(self, start: int, end: int) -> None:
         width = _width(self._text[start:end])

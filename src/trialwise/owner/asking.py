@@ -128,9 +128,9 @@ def import_stripe_api(
     """As arrivals.import_stripe_api: Stripe is read here, and loaded by the owner."""
     door = Door(
         load=_loading(workspace),
-        quarantined=lambda reason: quarantined(workspace, reason=reason),
-        record=lambda quarantine_id: quarantined_record(workspace, quarantine_id),
-        retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended),
+        quarantined=lambda reason: quarantined(workspace, reason=reason, progress=progress),
+        record=lambda quarantine_id: quarantined_record(workspace, quarantine_id, progress=progress),
+        retry=lambda quarantine_id, mended: retry_record(workspace, quarantine_id, mended, progress=progress),
     )
     return Recorder(workspace).record(
         "stripe reconcile" if reconcile else "stripe poll",

@@ -45,7 +45,7 @@ class Owner:
         self.recorder = Recorder(workspace)
         self._stopping = threading.Event()
         self._running: dict[int, str] = {}
-        self._for_store: set[int] = set()
+        self._for_store: set[threading.Thread] = set()
         self._threads: set[threading.Thread] = set()
         self._mutex = threading.Lock()
 
@@ -78,8 +78,12 @@ class Owner:
                 return True
         return self.is_at_store
 
-    def begin(self, name: str, task: Callable[..., None], *args: Any) -> None:
-        """Do `task` in a thread of its own, for which `join` waits."""
+    def begin(self, name: str, task: Callable[..., None], *args: Any, is_for_store: bool = False) -> None:
+        """Do `task` in a thread of its own, for which `join` waits.
+
+        is_for_store: it works on the store as soon as it can, so that an end waits for it until it has noted what came
+        of it.
+        """
 
         def run() -> None:
             try:
@@ -87,10 +91,13 @@ class Owner:
             finally:
                 with self._mutex:
                     self._threads.discard(threading.current_thread())
+                    self._for_store.discard(threading.current_thread())
 
         with self._mutex:
             thread = threading.Thread(target=run, name=name, daemon=True)
             self._threads.add(thread)
+            if is_for_store:
+                self._for_store.add(thread)
             thread.start()
 
     def join(self, seconds: float) -> None:
@@ -101,16 +108,11 @@ class Owner:
         for thread in threads:
             thread.join(max(until - time.monotonic(), 0))
 
-    def work(self, name: str, task: Callable[[Workspace], Any], *, is_for_store: bool = False) -> Any:
-        """Do a piece of work and tell of it; raises what it raises. `task` gets the workspace of now.
-
-        is_for_store: it works on the store as soon as it can, so that an end waits for it from its begin.
-        """
+    def work(self, name: str, task: Callable[[Workspace], Any]) -> Any:
+        """Do a piece of work and tell of it; raises what it raises. `task` gets the workspace of now."""
         started = time.monotonic()
         with self._mutex:
             self._running[threading.get_ident()] = name
-            if is_for_store:
-                self._for_store.add(threading.get_ident())
         result, failure = None, None
         try:
             result = task(self.workspace())
@@ -126,7 +128,6 @@ class Owner:
         finally:
             with self._mutex:
                 del self._running[threading.get_ident()]
-                self._for_store.discard(threading.get_ident())
             if self._report is not None:
                 self._report(name, time.monotonic() - started, failure, result)
         return result
@@ -164,6 +165,8 @@ class Owner:
 
     def _carry_out(self, connection: socket.socket, teller: _Teller) -> Told:
         operation, arguments = _asked(connection)
+        with self._mutex:
+            self._for_store.add(threading.current_thread())
         connection.settimeout(None)  # with a time limit, even a send that must not wait would wait
         if self.is_at_store:
             teller.progress(f"waiting for {' and '.join(self.running) or 'the store'}", 0, 0)

@@ -26,7 +26,7 @@ INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 """Types whose values are compared as the numbers they are."""
 RESERVED_SCHEMAS = ("state", "main", "temp", "pg_catalog", "information_schema")
 """Schemas that are the runner's or the engine's own."""
-_NAMED = (exp.Column, exp.Table, exp.TableAlias, exp.Alias, exp.Join)
+_NAMED = (exp.Column, exp.ColumnDef, exp.Table, exp.TableAlias, exp.Alias, exp.Join)
 """What names a table or column; the key of a struct is data."""
 QUERY_SCHEMAS = ("metrics", "calibration")
 """Queries run by name, with parameters or on a schedule of their own; never part of a build."""
@@ -187,7 +187,7 @@ def _check_case(name: str, statement: exp.Expr) -> None:
             line = found.meta.get("line")
             raise ModelError(
                 f"{name}{f', line {line}' if line else ''}: {found.name}: names are written in lower case",
-                f"Write {found.name.lower()}.",
+                f"Write {found.name.lower()}; a key of JSON is read by ->> '{found.name}'.",
             )
 
 
