@@ -512,10 +512,7 @@ def test_results_of_a_past_moment_follow_the_customer_map_and_the_program(
     moments = tmp_path / "data" / "moments"
     assert accounts() == ["beta"]
     assert len(list(moments.glob("*.duckdb"))) == 2, "one for each map"
-    code = tmp_path / "program" / "standstill.py"
-    code.parent.mkdir()
-    code.write_text("# another version\n", encoding="utf-8")
-    monkeypatch.setattr(standstill, "__file__", str(code))
+    monkeypatch.setattr(standstill, "_PROGRAM", ("another version",))
     assert accounts() == ["beta"]
     assert len(list(moments.glob("*.duckdb"))) == 3, "and one for another program"
 
