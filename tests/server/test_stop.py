@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 
 import pytest
+
+from trialwise.server.stop import Stop
 
 WAITS = """
 import sys
@@ -80,3 +83,16 @@ def test_nohups_choice_stands() -> None:
     process.send_signal(signal.SIGTERM)  # of two that were heard, the second would end it with 1
     assert process.communicate(timeout=120)[0] == "asked\n"
     assert process.returncode == 0
+
+
+def test_who_goes_on_because_of_the_second_signal_ends_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The main thread sees that its collectors are gone before the signal's thread has ended the process."""
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    stop = Stop()
+    stop._at_once = stop.obey
+    stop._signalled()
+    stop.obey()
+    assert left == []
+    stop._signalled()
+    assert left == [1, 1]

@@ -66,6 +66,7 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
             schedule.stop()
             owner.stop()
             children.end()
+            stop.obey()
             commands.join()
             finish(owner)
     log.info("ended")
