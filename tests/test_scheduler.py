@@ -144,12 +144,16 @@ def test_an_end_waits_for_work_that_is_on_its_way_to_the_store_and_for_no_silent
         Schedule(owner[0], [job]).tick()
     assert begun.wait(30)
     until(lambda: len(owner[0].running) == 2)
-    left: list[list[str]] = []
-    monkeypatch.setattr(holding.os, "_exit", lambda code: left.append([str(code), *owner[0].running]))
+    left: list[tuple[int, tuple[str, ...], list[str]]] = []
+
+    def exits(code: int) -> None:
+        left.append((code, owner[0].running, [run.status for run in ledger(owner).runs() if run.job == "refresh"]))
+
+    monkeypatch.setattr(holding.os, "_exit", exits)
     monkeypatch.setattr(holding.time, "sleep", lambda _: go_on.set())
     holding.finish(owner[0])
     assert [told[0] for told in owner[1]] == ["refresh"]
-    assert left == [["0", "pull crm"]]
+    assert left == [(0, ("pull crm",), ["ok"])], "what came of it is in the ledger by then"
     answers.set()
     owner[0].join(30)
     assert sorted((run.job, run.status) for run in ledger(owner).runs()) == [("pull crm", "ok"), ("refresh", "ok")]

@@ -126,11 +126,11 @@ def refresh(
 
 def _check_not_ahead(clock: Clock) -> None:
     """What is published goes on record, and records go forward: one of a day to come would bar all until then."""
-    latest = utc_now() + AHEAD
+    now = utc_now()
     for name, moment in (("as_of", clock.as_of), ("known_at", clock.known_at)):
-        if moment > latest:
+        if moment > now + AHEAD:
             raise ConfigError(
-                f"{name} {moment:%Y-%m-%d %H:%M}Z is ahead of this machine's clock, {latest - AHEAD:%Y-%m-%d %H:%M}Z",
+                f"{name} {moment:%Y-%m-%d %H:%M}Z is ahead of this machine's clock, {now:%Y-%m-%d %H:%M}Z",
                 f"Mend [clock] {name} in {CONFIG_NAME}, or the machine's clock. To look ahead without publishing: "
                 "trialwise refresh --as-of DATE --into FILE.",
             )

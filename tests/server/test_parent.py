@@ -6,6 +6,7 @@ import os
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,10 +43,20 @@ def test_a_command_that_has_the_store_is_waited_for(workspace: Workspace, monkey
     thread = threading.Thread(target=command)
     thread.start()
     assert has.wait(30)
-    monkeypatch.setattr(holding, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=lambda _: go_on.set()))
-    with holding.owned(workspace, Stop()) as owned:
+    last = holding.STORE_SECONDS - 1
+    seconds = chain([0.0, 1.0, holding.SAID_AFTER_SECONDS], repeat(last))
+
+    def monotonic() -> float:
+        now = next(seconds)
+        if now == last:
+            go_on.set()
+        return now
+
+    monkeypatch.setattr(holding, "time", SimpleNamespace(monotonic=monotonic))
+    with structlog.testing.capture_logs() as told, holding.owned(workspace, Stop()) as owned:
         assert owned.turns is not None
     thread.join()
+    assert [line["event"] for line in told] == ["waiting for the store"], "once, and not at once"
 
 
 def test_a_command_that_keeps_the_store_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

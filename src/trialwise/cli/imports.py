@@ -136,6 +136,11 @@ def import_http(
     began = utc_now()
     with progress("import http") as report:
         done = pull_http(workspace, name, again=again, progress=report)
+        found = (
+            []
+            if done.loaded is None
+            else [pull_advice(workspace, pulled, began, progress=report) for pulled in done.sources]
+        )
     for pulled in done.sources:
         if pulled.error and not pulled.pages:
             continue
@@ -143,7 +148,6 @@ def import_http(
         waiting = f", {pulled.records - pulled.landed:,} not happened yet" if pulled.records > pulled.landed else ""
         rest = "" if pulled.is_complete or pulled.error else "; max_pages reached, the next pull goes on"
         say(f"{pulled.name}: {pulled.records:,} records of {pulled.pages:,} pages ({kind}){waiting}{rest}")
-    found = [] if done.loaded is None else [pull_advice(workspace, pulled, began) for pulled in done.sources]
     _say_fetched(done, [text for text in found if text is not None])
 
 

@@ -152,10 +152,12 @@ def pull_http(
     )
 
 
-def pull_advice(workspace: Workspace, pulled: Pulled, since: datetime) -> str | None:
+def pull_advice(
+    workspace: Workspace, pulled: Pulled, since: datetime, *, progress: Progress | None = None
+) -> str | None:
     """What to try when every record a pull kept went to quarantine for want of an event; None when not.
 
-    since: the instant (UTC without zone) before the pull began. Raises StoreLocked when another process owns the store.
+    since: the instant (UTC without zone) before the pull began.
     """
     import polars as pl
 
@@ -163,11 +165,11 @@ def pull_advice(workspace: Workspace, pulled: Pulled, since: datetime) -> str | 
 
     if not pulled.landed:
         return None
-    refused = quarantined(workspace, reason="no_event", most=pulled.landed + 1000)
+    refused = quarantined(workspace, reason="no_event", most=pulled.landed + 1000, progress=progress)
     refused = refused.filter((pl.col("file") == f"http {pulled.name}") & (pl.col("landed_at") >= since))
     if refused.height < pulled.landed:
         return None
-    record = quarantined_record(workspace, refused["quarantine_id"][0])
+    record = quarantined_record(workspace, refused["quarantine_id"][0], progress=progress)
     return guess.pull_advice(pulled.name, record.raw or b"", workspace.config.sources.http[pulled.name].mapping)
 
 

@@ -6,7 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -44,19 +45,16 @@ def only_one(workspace: Workspace) -> Iterator[None]:
 def owned(workspace: Workspace, stop: Stop) -> Iterator[Workspace]:
     """Own the store; a command that has it is waited for a while."""
     began, is_said = time.monotonic(), False
-    with ExitStack() as held:
-        while True:
-            try:
-                owned = held.enter_context(workspace.owned())
-                break
-            except StoreLocked as error:
-                waited = time.monotonic() - began
-                if waited >= STORE_SECONDS or stop.is_asked:
-                    raise
-                if waited >= SAID_AFTER_SECONDS and not is_said:
-                    log.warning("waiting for the store", why=error.message)
-                    is_said = True
-            time.sleep(0.1)
+
+    def goes_on(holder: str) -> bool:
+        nonlocal is_said
+        waited = time.monotonic() - began
+        if waited >= SAID_AFTER_SECONDS and not is_said:
+            log.warning("waiting for the store", process=holder)
+            is_said = True
+        return waited < STORE_SECONDS and not stop.is_asked
+
+    with replace(workspace, patience=goes_on).owned() as owned:
         yield owned
 
 

@@ -26,9 +26,9 @@ class Work:
     """One kind of the owner's work since the server started.
 
     Instants are UTC without zone; seconds: how long the last run took; is_failing: whether the last one failed, be it
-    before the server started. Why, only the log
-    says, which knows what to leave out. every: the time between two runs of a job, None of what only commands ask for;
-    is_source: whether it waits for somebody else's answer; began_at: of the run that goes on now.
+    before the server started. Why, only the log says, which knows what to leave out. every: the time between two runs
+    of a job, None of what only commands ask for; is_source: whether it waits for somebody else's answer; began_at: of
+    the run that goes on now.
     """
 
     runs: int = 0

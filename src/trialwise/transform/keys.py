@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from sqlglot import exp
 
 from trialwise.errors import ModelError, nearest
-from trialwise.transform.model import INTEGERS, Model
+from trialwise.transform.model import Model, is_one_type
 
 _REFUSED: dict[type[exp.Expr], str] = {
     exp.Lateral: "LATERAL",
@@ -380,7 +380,7 @@ class _KeyRule:
         types = {column.name: column.type for column in self.model.columns}
         for table in keyed_inputs(self.model, self.models):
             for column in self.models[table].columns:
-                if column.name in self.keys and not _same_type(column.type, types[column.name]):
+                if column.name in self.keys and not is_one_type(column.type, types[column.name]):
                     raise self.refused(
                         f"{column.name} is {column.type} in {table} and {types[column.name]} in the last SELECT"
                     )
@@ -388,7 +388,7 @@ class _KeyRule:
             if isinstance(cast.this, exp.Column) and cast.this.name in self.names:
                 wanted = types[cast.this.name]
                 found = _plain(cast.to.sql(dialect="duckdb"))
-                if isinstance(cast.parent, exp.Alias | exp.Select | exp.Group) and not _same_type(found, wanted):
+                if isinstance(cast.parent, exp.Alias | exp.Select | exp.Group) and not is_one_type(found, wanted):
                     raise self.refused(f"`{_sql(cast)}` changes the type of a key", cast)
 
     def only(self, node: exp.Expr, allowed: frozenset[str]) -> None:
@@ -420,10 +420,6 @@ def _in_window(node: exp.Expr) -> bool:
 
 def _plain(kind: str) -> str:
     return {"INT": "INTEGER", "TEXT": "VARCHAR"}.get(kind, kind)
-
-
-def _same_type(one: str, other: str) -> bool:
-    return one == other or {one, other} <= INTEGERS
 
 
 def _sql(node: exp.Expr) -> str:

@@ -22,8 +22,6 @@ from trialwise.transform.expand import Expansion, expand, lists_used
 
 EXTERNAL_SCHEMAS = ("raw", "config")
 """Tables others fill: `CREATE TABLE` files, for their columns and documentation."""
-INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
-"""Types whose values are compared as the numbers they are."""
 RESERVED_SCHEMAS = ("state", "main", "temp", "pg_catalog", "information_schema")
 """Schemas that are the runner's or the engine's own."""
 _NAMED = (exp.Column, exp.ColumnDef, exp.Table, exp.TableAlias, exp.Alias, exp.Join)
@@ -31,6 +29,7 @@ _NAMED = (exp.Column, exp.ColumnDef, exp.Table, exp.TableAlias, exp.Alias, exp.J
 QUERY_SCHEMAS = ("metrics", "calibration")
 """Queries run by name, with parameters or on a schedule of their own; never part of a build."""
 PUBLISHED_SCHEMAS = ("marts", "lists")
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 _HEADER = re.compile(r"\A\s*/\*(.*?)\*/", re.DOTALL)
 _TYPE_NAMES = {"INT": "INTEGER", "TEXT": "VARCHAR", "TIMESTAMPNTZ": "TIMESTAMP", "REAL": "FLOAT", "INT128": "HUGEINT"}
 
@@ -267,6 +266,11 @@ def type_name(kind: exp.DataType) -> str:
     """The name trialwise writes for a type: INTEGER, VARCHAR, TIMESTAMP and so on."""
     text = kind.sql(dialect="duckdb")
     return _TYPE_NAMES.get(text, text)
+
+
+def is_one_type(one: str | None, other: str | None) -> bool:
+    """Whether values of two types, by their names, are the same without being turned into one another."""
+    return one == other or {one, other} <= _INTEGERS
 
 
 def _parse(name: str, text: str) -> exp.Expr:

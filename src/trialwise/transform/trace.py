@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from trialwise.transform.model import INTEGERS, Model
+from trialwise.transform.model import Model, is_one_type
 
 _COMPARISONS = (exp.LT, exp.LTE, exp.GT, exp.GTE)
 _RENAMED = (exp.Table, exp.CTE, exp.Subquery)
@@ -194,7 +194,7 @@ class Trace:
         equal = [
             (column, origin)
             for column, origin in self._equal(scope, alias)
-            if _is_one_type(self._types[table].get(column), self._types[origin.table].get(origin.column))
+            if is_one_type(self._types[table].get(column), self._types[origin.table].get(origin.column))
         ]
         for column, origin in equal:
             if origin.table in within:
@@ -257,10 +257,6 @@ class Trace:
                 return scope.expression is query
             scope, alias = above[0]
         return False
-
-
-def _is_one_type(one: str | None, other: str | None) -> bool:
-    return one == other or {one, other} <= INTEGERS
 
 
 def _from_names(scope: Scope) -> set[str]:
