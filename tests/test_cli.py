@@ -293,7 +293,9 @@ def test_results_of_a_past_moment_replace_nothing_else(company: Path, tmp_path: 
         assert into.read_bytes() == before
 
 
-def test_imports_say_what_became_of_every_record(company: Path, tmp_path: Path) -> None:
+def test_imports_say_what_became_of_every_record(
+    company: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run("init", tmp_path)
     ran = run("import", "events", company / "segment.ndjson", "-C", tmp_path)
     numbers = _balance(ran.err)
@@ -304,6 +306,10 @@ def test_imports_say_what_became_of_every_record(company: Path, tmp_path: Path) 
     assert "imported before" in again.err
     rows = run("quarantine", "list", "-f", "json", "-C", tmp_path).rows()
     assert len(rows) == numbers["quarantined"]
+    monkeypatch.setenv("COLUMNS", "80")
+    page = run("quarantine", "list", "-C", tmp_path).out.splitlines()
+    assert page[0].split()[:2] == ["quarantine_id", "reason"], "a narrow terminal leaves out where, not why"
+    assert [line.split()[1] for line in page[2 : 2 + len(rows)]] == [row["reason"] for row in rows]
     one = next(row for row in rows if row["reason"] == "bad_json")
     shown = run("quarantine", "show", one["quarantine_id"][:8], "-C", tmp_path)
     lines = (company / "segment.ndjson").read_text(encoding="utf-8").splitlines()

@@ -20,6 +20,8 @@ WIDEST_CELL = 60
 NARROWEST = 100  # width where stdout is no terminal
 READABLE = 20  # a column narrowed below this is left out instead
 _REASONS_SHOWN = 3
+_REFUSED_FIRST = ("quarantine_id", "reason", "source", "file", "line", "detail")
+"""Of a refused record: why comes before where, which has the widest cells."""
 
 
 def table(frame: pl.DataFrame, width: int | None = None) -> str:
@@ -32,6 +34,8 @@ def table(frame: pl.DataFrame, width: int | None = None) -> str:
         return _metrics(frame, room)
     if {"metric", "was_final", "why"} <= columns:
         return _restatements(frame, room)
+    if columns >= set(_REFUSED_FIRST):
+        frame = frame.select(*_REFUSED_FIRST, *(name for name in frame.columns if name not in _REFUSED_FIRST))
     return _plain(frame.columns, [[text(value) for value in row] for row in frame.iter_rows()], _numeric(frame), room)
 
 
