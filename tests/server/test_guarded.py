@@ -116,5 +116,8 @@ def test_secrets_of_every_kind_are_nowhere(server: Served, folder: Path, key: st
     files = [path for path in (folder / "data").rglob("*") if path.is_file()]
     assert {"store.duckdb", "manifest.ndjson", "keys.json", "state.json"} <= {path.name for path in files}
     for path in files:
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # the server goes on: what it is done with goes
+            continue
         assert [secret for secret in hidden if secret.encode() in content] == [], path
