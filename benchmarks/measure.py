@@ -34,7 +34,7 @@ USER_DAYS = ("intermediate.event_days", "intermediate.placed_days", "intermediat
 EVENTS, TRIALS, TRIAL_DAYS = "raw.events", "intermediate.trials", "intermediate.trial_days"
 USAGE = "intermediate.trial_usage_days"
 """Use of every trial on every day: what the other tools are asked for too."""
-AFTER_MODELS, PUBLISH = "checks, commit, record", "publish"
+BEFORE_MODELS, AFTER_MODELS, PUBLISH = "compose, open, load, config", "checks, commit, record", "publish"
 LISTED = 100
 """Rows of a listing, a page of it."""
 SHARE = 100
@@ -106,13 +106,13 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Refresh:
-    """Cost of one refresh, what it loads left out, by step: models, then what follows them."""
+    """Cost of one refresh by step: what comes before the models, each of them, then what follows them."""
 
     steps: dict[str, Cost]
 
     @property
     def work(self) -> Cost:
-        """Models, checks and publishing, without looking for new input."""
+        """All of it, from the call to its end."""
         return sum(self.steps.values(), Cost(0.0, 0.0))
 
     @property
@@ -399,16 +399,15 @@ def refresh_once(
     """One refresh, its cost told apart by the steps it announces. tell: called with each of them when it has ended."""
     steps: dict[str, Cost] = defaultdict(lambda: Cost(0.0, 0.0))
     watch = Stopwatch()
-    current: str | None = None
+    current = BEFORE_MODELS
 
     def step(name: str, _done: int, _all: int) -> None:
         nonlocal current
         spent = watch.read()
-        if current is not None:
-            steps[current] += spent
-            if tell is not None:
-                tell(current, spent)
-        current = AFTER_MODELS if name == "checks" else None if name == "loading" else name
+        steps[current] += spent
+        if tell is not None and current != BEFORE_MODELS:
+            tell(current, spent)
+        current = {"checks": AFTER_MODELS, "loading": BEFORE_MODELS}.get(name, name)
 
     with publishing_timed() as published:
         pipeline.refresh(workspace, full=full, as_of=as_of, progress=step)
@@ -418,7 +417,7 @@ def refresh_once(
         spent = Cost(spent.wall - published[0].wall, spent.cpu - published[0].cpu)
     steps[AFTER_MODELS] += spent
     if tell is not None:
-        for name in [name for name in (PUBLISH, AFTER_MODELS) if name in steps]:
+        for name in [name for name in (BEFORE_MODELS, PUBLISH, AFTER_MODELS) if name in steps]:
             tell(name, steps[name])
     return Refresh(dict(steps))
 

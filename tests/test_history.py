@@ -535,6 +535,50 @@ def test_what_came_while_the_clock_was_behind_explains_the_next_number(book: Boo
     )
 
 
+def test_what_was_shown_at_noon_counts_after_a_clock_that_was_behind(book: Book) -> None:
+    """The morning's number is on record, noon's (1 of 2) in its generation alone: 0 of 2 on the 11th restates it."""
+    undecided = [january("a", "pending"), january("b", "pending")]
+    book.publish("2026-02-10 09:00", undecided)
+    noon = [paid("a", "2026-02-10 10:00"), undecided[1]]
+    book.publish("2026-02-10 12:00", noon)
+    book.publish("2026-02-08", noon)
+    book.publish("2026-02-11", [unpaid("a"), undecided[1]])
+    [row] = restated(book, **RATE)
+    assert (row["first"], row["old"], row["new"]) == (0.0, 0.5, 0.0)
+    assert (row["old_generation"], row["generation"]) == (2, 4)
+
+
+def test_what_was_recorded_last_stays_as_long_as_the_clock_is_behind(book: Book) -> None:
+    """However often a day of March is published: then the trials of April are compared, and the file may go."""
+    book.publish(APRIL, [paid("a"), unpaid("c")])
+    both = [paid("a"), paid("c", "2026-01-25")]
+    for day in (1, 2, 3, 4, 5):
+        book.publish(f"2026-03-0{day}", [unpaid("a"), both[1]], raw=STRIPE)
+    assert generations(book) == [1, 4, 5, 6]
+    book.publish("2026-04-02", both, raw=STRIPE)
+    [row] = restated(book, **RATE)
+    assert (row["old"], row["new"], row["old_generation"]) == (0.5, 1.0, 1)
+    assert row["trials"] == ["stripe:c:1: expired -> converted"]
+    assert generations(book) == [5, 6, 7]
+
+
+def test_without_what_was_recorded_last_what_was_loaded_since_is_told(book: Book) -> None:
+    """As a forget leaves it: no trials are named, not those that moved since a day of March."""
+    book.publish(APRIL, [paid("a"), unpaid("c")])
+    both = [paid("a"), paid("c", "2026-01-25")]
+    book.publish("2026-03-01", [unpaid("a"), both[1]], raw=STRIPE)
+    publishing.keep_current(book.data / "published")
+    book.publish("2026-04-02", both, raw=STRIPE)
+    [row] = restated(book, **RATE)
+    assert (row["old"], row["new"], row["old_generation"], row["trials"]) == (0.5, 1.0, 1, [])
+    assert (row["causes"], row["why"]) == (["late_facts"], "late facts, among 3 Stripe records loaded since")
+
+
+def generations(book: Book) -> list[int]:
+    """The numbers of the generations there are files of."""
+    return sorted(int(path.stem) for path in (book.data / "published").glob("*.duckdb"))
+
+
 def test_nothing_changed_leaves_every_byte(book: Book) -> None:
     rows = [paid("a"), unpaid("b"), on_trial("z", 12.5)]
     book.publish(APRIL, rows, leads=[lead(rows[2], 1)])

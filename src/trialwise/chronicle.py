@@ -54,7 +54,8 @@ _CALIBRATION = "SELECT coalesce(max(version), 0) FROM config.calibration"
 class Draft:
     """What one publishing adds to the history; None for `record` where it has nothing to add.
 
-    about: what the generation's file says of itself, for the next publishing to compare with.
+    about: what the generation's file says of itself, for the next publishing to compare with. held_against: the
+    generation the next one is compared with, where that is not this one.
     """
 
     history: History
@@ -62,6 +63,7 @@ class Draft:
     news: News
     about: str
     least: int
+    held_against: int | None = None
 
     def note(self, generation: int) -> None:
         """Write it down, before the generation becomes the current one."""
@@ -117,7 +119,7 @@ def draft(
         }  # fmt: skip
         if basis.record is not None:
             recorded["unrecorded"] = _unrecorded(basis.record, basis.unrecorded)
-        return Draft(history, None, News(), json.dumps(recorded, sort_keys=True), least)
+        return Draft(history, None, News(), json.dumps(recorded, sort_keys=True), least, basis.generation)
     behind = {name: _behind(reader, models, name) for name in reader.queries()}
     others = redefined(basis.context, definitions, behind)
     metrics, lists = set(metric_names(reader)), _lists(models)
@@ -160,7 +162,7 @@ def publish(
     page = draft(workspace, store, clock, models, changed, publishing.current_of(workspace.published))
     done = publishing.publish(
         store, workspace.published, tables, since=since, deltas=deltas, about=page.about, least=page.least,
-        announce=page.note,
+        announce=page.note, spared=page.held_against,
     )  # fmt: skip
     page.keep(done.number)
     return done

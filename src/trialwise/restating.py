@@ -247,13 +247,14 @@ def _some(told: Sequence[str], most: int = _CHANGES_SHOWN) -> str:
 class _Facts:
     """By the place of a candidate: trials (the first few), how many changed in which way, and late records of them.
 
-    loaded: records loaded since by source, of whomever; generation: since which.
+    loaded: records loaded since by source, of whomever. is_compared: whether the trials of before could be looked at.
     """
 
     trials: dict[int, list[tuple[str, str, str]]]
     changes: dict[int, dict[str, int]]
     late: dict[int, list[tuple[str, str, int]]]
     loaded: Mapping[str, int]
+    is_compared: bool = False
 
     def said(self, place: int, cause: str | None) -> Said:
         """What facts explain; `cause` is the definitions' own, which trials that changed follow from."""
@@ -275,7 +276,7 @@ class _Facts:
             kinds = sorted({what for _, what, _ in late if what})
             told = _some([_counted(count, f"{source} record") for source, count in sorted(by_source.items())])
             said.append(("late_facts", f"late facts: {told}{f' ({_some(kinds)})' if kinds else ''}"))
-        elif changes and any(self.loaded.values()):
+        elif (changes or (cause is None and not self.is_compared)) and any(self.loaded.values()):
             told = _some([_counted(n, f"{source} record") for source, n in sorted(self.loaded.items()) if n])
             said.append(("late_facts", f"late facts, among {told} loaded since"))
         if changes:
@@ -452,7 +453,7 @@ def _facts(store: Engine, found: Sequence[Candidate], basis: Basis, upstream: Ma
     if not found:
         return facts
     stays = [_stays_kind_of(one.old) if STAYS in upstream.get(one.old.metric, ()) else None for one in found]
-    has_moved = _compare(store, basis.file, has_stays=any(stays))
+    facts.is_compared, has_moved = _compare(store, basis.file, has_stays=any(stays))
     places = {
         "places": list(range(len(found))),
         "kinds": [_KINDS.get(one.old.definition.partition("(")[0], _kind_of(one.old)) for one in found],
@@ -491,21 +492,22 @@ def _stays_kind_of(number: Number) -> str:
     return _STAYS_KINDS.get(number.definition, "any") if number.metric in METRICS else "any"
 
 
-def _compare(store: Engine, file: Path | None, *, has_stays: bool) -> bool:
+def _compare(store: Engine, file: Path | None, *, has_stays: bool) -> tuple[bool, bool]:
     """Fill changed_trials, with none where the generation before is gone or of another shape; and moved_stays where
-    stays are asked for: whether they could be compared.
+    stays are asked for: whether each could be compared.
     """
     store.execute(_NO_TRIALS)
     if file is None:
-        return False
+        return False, False
     try:
         store.execute(f"ATTACH {exp.Literal.string(str(file)).sql('duckdb')} AS {_BEFORE} (READ_ONLY)")
     except EngineError:
-        return False
+        return False, False
     try:
-        if not _can(store, _CHANGED):
+        is_compared = _can(store, _CHANGED)
+        if not is_compared:
             store.execute(_NO_TRIALS)
-        return has_stays and _can(store, _MOVED)
+        return is_compared, has_stays and _can(store, _MOVED)
     finally:
         store.execute(f"DETACH {_BEFORE}")
 

@@ -67,6 +67,7 @@ def publish(
     about: str = "{}",
     least: int = 0,
     announce: Callable[[int], None] | None = None,
+    spared: int | None = None,
 ) -> Published:
     """Bring tables of the store into a new generation and make it the current one.
 
@@ -76,6 +77,7 @@ def publish(
     as they were then; used when that generation is still current and whole, else everything is copied.
     about: JSON the file says of itself. least: the number is greater than this one, whatever lies in the folder.
     announce: told the number when the file is whole and nobody reads it yet; where it raises nothing is published.
+    spared: a generation that stays as long as it is named here, however old.
     Until the last rename readers see the old generation; calling it again after a crash is safe.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +95,7 @@ def publish(
     if announce is not None:
         announce(number)
     _replace(folder / CURRENT, path.name)
-    _sweep(folder, keep=keep)
+    _sweep(folder, keep=keep, spared=spared)
     return Published(number, checksum)
 
 
@@ -265,8 +267,8 @@ def _numbers(folder: Path) -> list[int]:
     return sorted(int(match.group(1)) for match in found if match is not None)
 
 
-def _sweep(folder: Path, keep: int | None) -> None:
-    """Remove what a crash left and, with `keep`, generations that are older than the newest `keep`."""
+def _sweep(folder: Path, keep: int | None, spared: int | None = None) -> None:
+    """Remove what a crash left and, with `keep`, generations that are older than the newest `keep`, but for one."""
     for leftover in folder.glob(".*.unfinished*"):
         leftover.unlink(missing_ok=True)
     if keep is None:
@@ -274,6 +276,8 @@ def _sweep(folder: Path, keep: int | None) -> None:
     current = current_number(folder)
     old = [number for number in _numbers(folder) if current is not None and number <= current][: -max(keep, 1)]
     for number in old:
+        if number == spared:
+            continue
         (folder / f"{number:06d}.duckdb").unlink(missing_ok=True)
 
 
