@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-LISTENING = re.compile(r"^listening on (http://\S+:\d+)$")
+LISTENING = re.compile(r"""^listening on (http://\S+:\d+)$|"listening": "(http://\S+:\d+)\"""")
+"""As it says at the end of its start, or when it takes events and waits for the store."""
 START_SECONDS = 60.0
 
 
@@ -101,8 +102,8 @@ def start(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> 
         with process.stderr:
             for line in process.stderr:
                 served.lines.append(line.rstrip("\n"))
-                if found := LISTENING.match(served.lines[-1]):
-                    served.url = found.group(1)
+                if found := LISTENING.search(served.lines[-1]):
+                    served.url = found.group(1) or found.group(2)
                     listens.set()
         listens.set()
 

@@ -125,6 +125,40 @@ def test_killed_collectors_and_a_killed_parent_lose_nothing(workspace: Workspace
     check(workspace, clients)
 
 
+def test_its_doors_are_open_while_a_command_has_the_store(workspace: Workspace) -> None:
+    with workspace.lock():
+        server = start(workspace.folder)
+        assert server.track("meanwhile").status_code == 200
+        assert server.get("/readyz").status_code == 200
+        [said] = [line for line in server.log if line["event"] == "waiting for the store"]
+        assert (said["process"], said["listening"]) == (str(os.getpid()), server.url)
+        assert not workspace.socket.exists()
+        os.kill(server.children()[0], signal.SIGKILL)
+        until(lambda: any(line["event"] == "collector died, starting another" for line in server.log))
+        until(lambda: _taken(server, "after a collector's death"))
+    until(lambda: f"listening on {server.url}" in server.lines)
+    assert server.end() == 0, server.lines
+    assert loaded(workspace) == {"user-meanwhile": 1, "user-after a collector's death": 1}
+
+
+def test_asked_to_end_while_it_waits_for_the_store_it_keeps_what_it_took(workspace: Workspace) -> None:
+    with workspace.lock():
+        server = start(workspace.folder, "--workers", "2")
+        children = server.children()
+        assert server.track("meanwhile").status_code == 200
+        assert server.end() == 0, server.lines
+        assert alive(children) == []
+    assert server.log[-1]["event"] == "ended"
+    assert loaded(workspace) == {"user-meanwhile": 1}
+
+
+def _taken(server: Served, name: str) -> bool:
+    try:
+        return server.track(name).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_a_collector_that_cannot_start_ends_the_server_with_a_reason(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(

@@ -59,14 +59,20 @@ def test_a_command_that_has_the_store_is_waited_for(workspace: Workspace, monkey
     assert [line["event"] for line in told] == ["waiting for the store"], "once, and not at once"
 
 
-def test_a_command_that_keeps_the_store_is_named(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holding, "STORE_SECONDS", 0.0)
+def test_a_command_that_keeps_the_store_is_named(workspace: Workspace) -> None:
     with (
         workspace.lock(),
         pytest.raises(StoreLocked, match=f"owned by process {os.getpid()}"),
-        holding.owned(workspace, Stop()),
+        holding.owned(workspace, Stop(), seconds=0.0),
     ):
         raise AssertionError("it was given twice")
+
+
+def test_who_is_asked_to_end_while_it_waits_for_the_store_has_none_and_is_no_failure(workspace: Workspace) -> None:
+    stop = Stop()
+    stop._asked.set()
+    with workspace.lock(), holding.owned(workspace, stop) as owned:
+        assert owned is None
 
 
 def test_the_children_are_told_what_the_work_came_to(workspace: Workspace) -> None:

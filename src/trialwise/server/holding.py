@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import structlog
@@ -17,7 +17,7 @@ from trialwise.server.stop import Stop
 from trialwise.workspace import Claimed, Workspace, claim
 
 STORE_SECONDS = 600.0
-"""How long a command may keep the store when a server starts; then the server ends, naming it."""
+"""How long a command may keep the store when a scheduler starts; then the scheduler ends, naming it."""
 SAID_AFTER_SECONDS = 2.0
 """After which a server that waits for it says so."""
 LAST_WORK_SECONDS = 20.0
@@ -42,20 +42,31 @@ def only_one(workspace: Workspace) -> Iterator[None]:
 
 
 @contextmanager
-def owned(workspace: Workspace, stop: Stop) -> Iterator[Workspace]:
-    """Own the store; a command that has it is waited for a while."""
-    began, is_said = time.monotonic(), False
+def owned(
+    workspace: Workspace, stop: Stop, *, seconds: float = STORE_SECONDS, **said: str
+) -> Iterator[Workspace | None]:
+    """Own the store; a command that has it is waited for, and `said` goes with the word of that.
+
+    None where the end was asked for meanwhile; raises StoreLocked naming the command after `seconds`.
+    """
+    began, is_told = time.monotonic(), False
 
     def goes_on(holder: str) -> bool:
-        nonlocal is_said
+        nonlocal is_told
         waited = time.monotonic() - began
-        if waited >= SAID_AFTER_SECONDS and not is_said:
-            log.warning("waiting for the store", process=holder)
-            is_said = True
-        return waited < STORE_SECONDS and not stop.is_asked
+        if waited >= SAID_AFTER_SECONDS and not is_told:
+            log.warning("waiting for the store", process=holder, **said)
+            is_told = True
+        return waited < seconds and not stop.is_asked
 
-    with replace(workspace, patience=goes_on).owned() as owned:
-        yield owned
+    with ExitStack() as held:
+        mine = None
+        try:
+            mine = held.enter_context(replace(workspace, patience=goes_on).owned())
+        except StoreLocked:
+            if not stop.is_asked:
+                raise
+        yield mine
 
 
 def finish(owner: Owner) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 
 import structlog
@@ -29,7 +31,7 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
     """Serve until SIGTERM or SIGINT; host, port and workers stand in place of those of [server].
 
     Raises ConfigError for an address that cannot be, or must not be, listened on, StoreLocked when the workspace has a
-    server already or the store another owner, StartFailed when a collector cannot be started.
+    server already, StartFailed when a collector cannot be started.
     """
     workspace = Workspace.open(folder)
     secrets = Secrets()
@@ -39,37 +41,44 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
     binding.check_exposed(host, section.public_url, Keys(workspace.keys))
     logs.configure(logs.secrets_of(secrets), process="server")
     stop = Stop.by_signals()
+    jobs = jobs_of(workspace.config, secrets)
     with ExitStack() as held:
         held.enter_context(only_one(workspace))
         listening = held.enter_context(binding.bind(host, section.port if port is None else port))
-        mine = held.enter_context(owned(workspace, stop))
-        teller = Teller(mine)
-        owner = Owner(mine, teller.worked)
+        teller = Teller(workspace)
         children = Children(workspace, listening, host, workers or section.workers, teller.restarted)
-        commands = owner.serve(workspace.socket)
-        jobs = jobs_of(workspace.config, secrets)
-        schedule = Schedule(owner, jobs, teller.begins)
-        _warn_of_deliveries(workspace)
-        try:
-            if children.start(lambda: stop.is_asked):
-                log.info(
-                    "webhooks",
-                    open=", ".join(sorted(name for name, some in secrets.webhooks.items() if some)) or "none",
-                )
-                teller.plans(jobs)
-                schedule.start()
-                logs.say(f"listening on {binding.url_of(listening)}")
-                stop.wait(children.kill)
-        finally:
-            log.info("ending")
-            listening.close()
-            schedule.stop()
-            owner.stop()
-            children.end()
-            stop.obey()
-            commands.join()
-            finish(owner)
+        held.callback(_close, listening, children)
+        if children.start(lambda: stop.is_asked):
+            log.info(
+                "webhooks", open=", ".join(sorted(name for name, some in secrets.webhooks.items() if some)) or "none"
+            )
+            _warn_of_deliveries(workspace)
+            # the doors are open: events are taken and kept while a command has the store, however long
+            mine = held.enter_context(owned(workspace, stop, seconds=inf, listening=binding.url_of(listening)))
+            if mine is not None:
+                owner = Owner(mine, teller.worked)
+                commands = owner.serve(workspace.socket)
+                schedule = Schedule(owner, jobs, teller.begins)
+                try:
+                    teller.plans(jobs)
+                    schedule.start()
+                    logs.say(f"listening on {binding.url_of(listening)}")
+                    stop.wait(children.kill)
+                finally:
+                    log.info("ending")
+                    schedule.stop()
+                    owner.stop()
+                    _close(listening, children)
+                    stop.obey()
+                    commands.join()
+                    finish(owner)
     log.info("ended")
+
+
+def _close(listening: socket.socket, children: Children) -> None:
+    """Take no more connections, and let the collectors keep what they took; done twice it is done once."""
+    listening.close()
+    children.end()
 
 
 def _warn_of_deliveries(workspace: Workspace) -> None:

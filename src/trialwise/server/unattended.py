@@ -36,6 +36,8 @@ def schedule(folder: Path, *, is_once: bool = False) -> None:
     with ExitStack() as held:
         held.enter_context(only_one(workspace))
         mine = held.enter_context(owned(workspace, stop))
+        if mine is None:
+            return
         teller = Teller(mine)
         owner = Owner(mine, teller.worked)
         commands = owner.serve(workspace.socket)
