@@ -91,6 +91,14 @@ def test_what_a_run_came_to_is_kept(ledger: Ledger) -> None:
     assert ledger.last_ok("load") is None
 
 
+def test_a_run_that_was_left_out_says_nothing_of_how_the_job_fares(ledger: Ledger) -> None:
+    failed = ledger.begin("pull crm", asked_by="schedule", slot=NOON, now=NOON)
+    ledger.end(failed, None, error="gone", now=NOON)
+    for job in ("pull crm", "stripe poll"):
+        ledger.end(ledger.begin(job, asked_by="schedule", now=NOON), Outcome(skipped="read by process 7"), now=NOON)
+    assert [(run.job, run.status) for run in ledger.latest()] == [("pull crm", "failed"), ("stripe poll", "skipped")]
+
+
 def test_the_rows_of_a_listing(ledger: Ledger) -> None:
     run_id = ledger.begin("refresh", asked_by="schedule", slot=NOON, now=NOON)
     ledger.end(run_id, Outcome(7, 500, 12, details={"b": 1, "a": 2}), now=NOON + MINUTE)

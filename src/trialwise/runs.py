@@ -259,8 +259,11 @@ class Ledger:
         return self._first("SELECT * FROM runs WHERE job = ? ORDER BY run_id DESC LIMIT 1", job)
 
     def latest(self) -> list[Run]:
-        """The newest run of each job, jobs in alphabetical order."""
-        return self._runs("SELECT * FROM runs WHERE run_id IN (SELECT max(run_id) FROM runs GROUP BY job) ORDER BY job")
+        """The newest run of each job, in their order; one that was left out only where there is no other."""
+        return self._runs(
+            "SELECT * FROM runs WHERE run_id IN (SELECT coalesce(max(run_id) FILTER (WHERE status <> 'skipped'),"
+            " max(run_id)) FROM runs GROUP BY job) ORDER BY job"
+        )
 
     def runs(self, *, job: str | None = None, status: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, the newest first. Raises InputError for a status or job there is none of."""
