@@ -102,7 +102,7 @@ class Book:
     folder: Path
     config: Mapping[str, Any] = field(default_factory=dict)
     metrics: Sequence[str] = ("trial_conversion",)
-    units: Sequence[str] = shown.UNITS
+    units: Sequence[str] = ("month",)
     models: Mapping[str, Model] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

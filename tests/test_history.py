@@ -354,7 +354,7 @@ SEGMENT_DAYS = "1 trial of it changed: segment days moved 1x"
 @pytest.fixture
 def leads(tmp_path: Path) -> Book:
     """Of a and d, which pay, and b and c, which do not, a qualifies on 7 January, day 3 of all four."""
-    book = Book(tmp_path, metrics=("pql_conversion", "new_trials"))
+    book = Book(tmp_path, metrics=("pql_conversion", "new_trials"), units=("week", "month"))
     book.publish(APRIL, JANUARY, more=stays(stay("a", "2026-01-07"), stay("b", "2026-01-15", segment="quiet")))
     return book
 
