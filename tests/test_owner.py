@@ -82,6 +82,18 @@ def owner(workspace: Workspace, told: list[tuple[str, str | None]]) -> Iterator[
     assert not workspace.socket.exists()
 
 
+def test_it_is_busy_with_what_is_for_the_store_until_that_is_done(owner: Owner) -> None:
+    """An end waits while it is, so it must not be for ever."""
+    go_on = threading.Event()
+    owner.begin("poll", go_on.wait, 30)
+    assert not owner.is_busy
+    owner.begin("refresh", go_on.wait, 30, is_for_store=True)
+    assert owner.is_busy
+    go_on.set()
+    owner.join(30)
+    assert not owner.is_busy
+
+
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
