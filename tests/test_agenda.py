@@ -124,6 +124,24 @@ def test_what_failed_at_its_time_is_tried_again_until_it_goes_well_or_its_next_t
     ]
 
 
+def test_a_try_that_is_left_out_comes_again_after_the_same_wait() -> None:
+    jobs, tried = agenda(BACKUP), list[int]()
+    for minute in range(60):
+        now = NOON + timedelta(minutes=minute)
+        for _ in jobs.take(now, minute * 60):
+            is_left_out = len(tried) in (2, 3)  # the second and third of the tries
+            jobs.ended("backup", minute * 60, **{"skipped_at" if is_left_out else "failed_at": now})
+            tried.append(minute)
+    assert tried == [0, 1, 6, 11, 16, 31], "after 1, three times 5, then 15 minutes"
+
+
+def test_a_time_that_is_left_out_is_not_tried_again() -> None:
+    jobs = agenda(BACKUP)
+    assert take(jobs, 0) == ["backup"]
+    jobs.ended("backup", 0, skipped_at=NOON)
+    assert [second for second in range(60, 3_600, 60) if take(jobs, second)] == []
+
+
 def test_what_is_done_every_so_often_is_not_tried_sooner() -> None:
     jobs = agenda(PULL)
     assert take(jobs, 0) == ["pull"]

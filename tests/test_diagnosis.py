@@ -26,6 +26,7 @@ from trialwise.errors import DiskFull, StoreError, StoreLocked
 from trialwise.history import History, News, Record
 from trialwise.landing import manifest
 from trialwise.landing.manifest import Import, Segment
+from trialwise.runs import Ledger
 from trialwise.store import Recovery, Store
 from trialwise.workspace import Workspace
 
@@ -290,6 +291,22 @@ def test_a_history_that_runs_ahead_of_the_machines_clock(
     if found is not None:
         assert found.level == "warning"
         assert found.found.startswith(f"its newest record is of {as_of:%Y-%m-%d %H:%M}Z, ahead of this machine's clock")
+
+
+@pytest.mark.parametrize(
+    ("job", "asked_by", "is_told"),
+    [("backup", "schedule", True), ("refresh", "command", True), ("backup", "command", False)],
+)
+def test_a_job_whose_last_run_failed(store: Engine, tmp_path: Path, job: str, asked_by: Any, *, is_told: bool) -> None:
+    """A try after the time it was due has no slot of its own; what somebody typed told them itself."""
+    ledger = Ledger(tmp_path)
+    ledger.end(ledger.begin(job, asked_by="schedule", slot=NOW, now=NOW), None, error="no room", now=NOW)
+    ledger.end(ledger.begin(job, asked_by=asked_by, now=NOW), None, error="no room still", now=NOW)
+    found = _found(store, tmp_path).get(f"job {job}")
+    assert (found is not None) == is_told
+    if found is not None:
+        assert (found.level, found.advice) == ("warning", "trialwise runs show 2")
+        assert "no room still" in found.found
 
 
 # ── where the store cannot be looked into ────────────────────────────────────

@@ -288,6 +288,17 @@ def test_a_setting_that_changes_a_final_number_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_record_of_somebody_else_is_no_cause_beside_a_setting(tmp_path: Path) -> None:
+    book = Book(tmp_path, {"conversion": {"grace_days": 30}})
+    book.publish(APRIL, [paid("a"), unpaid("b")])
+    book.config = {"conversion": {"grace_days": 3}}
+    late = {**paid("a"), "outcome": "converted_late", "deadline_at": at("2026-01-19 09:00")}
+    event = "INSERT INTO raw.loads VALUES (1), (2); INSERT INTO raw.events VALUES (1, 9, DATE '2026-04-01', 2)"
+    book.publish(APRIL, [late, unpaid("b")], raw=event)
+    [row] = restated(book, **RATE)
+    assert row["causes"] == ["settings"]
+
+
 def test_models_behind_a_number_are_named(book: Book) -> None:
     book.publish(APRIL, [paid("a"), unpaid("b")])
     changed = book.models["marts.trials"]

@@ -178,12 +178,15 @@ def test_a_run_whose_process_is_gone_was_killed_and_its_slot_is_free_once(ledger
     assert ledger.past("backup", "03:00", NOON).ran == {slot}
 
 
+OUTCOMES = {"ok": Outcome(), "skipped": Outcome(skipped="read by process 7"), "failed": None}
+
+
 def test_failures_of_the_newest_slot_are_known_until_something_goes_well(ledger: Ledger) -> None:
     def tried(minute: int, status: str, slot: datetime | None = None) -> tuple[int, datetime | None]:
         at = NOON + minute * MINUTE
         run_id = ledger.begin("backup", asked_by="schedule", slot=slot, now=at)
         if status != "killed":
-            ledger.end(run_id, Outcome() if status == "ok" else None, error="full", now=at + MINUTE / 2)
+            ledger.end(run_id, OUTCOMES[status], error="full", now=at + MINUTE / 2)
         else:
             with sqlite3.connect(ledger.path) as file:
                 file.execute("UPDATE runs SET status = 'killed' WHERE run_id = ?", (run_id,))
@@ -195,7 +198,8 @@ def test_failures_of_the_newest_slot_are_known_until_something_goes_well(ledger:
     assert tried(2, "failed") == (2, NOON + 2.5 * MINUTE)
     assert tried(8, "killed") == (3, NOON + 8 * MINUTE), "when it ended nobody knows"
     assert tried(13, "failed") == (4, NOON + 13.5 * MINUTE)
-    assert ledger.past("backup", "04:00", NOON + 14 * MINUTE).failures == 0, "of another timetable"
+    assert tried(14, "skipped") == (4, NOON + 14.5 * MINUTE), "it is tried again after the same wait"
+    assert ledger.past("backup", "04:00", NOON + 15 * MINUTE).failures == 0, "of another timetable"
     ledger.past("backup", "03:00", NOON)
     assert tried(28, "ok") == (0, None)
     assert tried(29, "failed") == (0, None), "it went well once, and this one nobody scheduled"

@@ -94,10 +94,15 @@ class Agenda:
         ran = frozenset(sorted(known)[-SLOTS_KNOWN:])
         entry.past = replace(entry.past, last=slot, ran=ran, failures=0, failed_at=None)
 
-    def ended(self, name: str, seconds: float, *, failed_at: datetime | None = None) -> None:
-        """A job's run is over; failed_at: when, UTC without zone, if it failed."""
+    def ended(
+        self, name: str, seconds: float, *, failed_at: datetime | None = None, skipped_at: datetime | None = None
+    ) -> None:
+        """A job's run is over; failed_at, skipped_at: when, UTC without zone, if it failed, or was left out."""
         entry = self._entry(name)
         entry.began, entry.ended = None, seconds
+        if skipped_at is not None and entry.past.failures:  # what failed before is still to be tried again
+            entry.past = replace(entry.past, failed_at=skipped_at)
+            return
         failures = 0 if failed_at is None else entry.past.failures + 1
         entry.past = replace(entry.past, failures=failures, failed_at=failed_at)
 

@@ -302,7 +302,7 @@ def _jobs(data: Path) -> Iterator[Finding]:
         found = "the run ledger was damaged and begun anew: of runs before that nothing is known"
         yield Finding("note", "runs", found, f"Delete {damaged} in {data} once nobody wants to look.")
     for run in runs:
-        if run.status in ("failed", "killed") and (run.slot is not None or run.job == "refresh"):
+        if run.status in ("failed", "killed") and (run.asked_by != "command" or run.job == "refresh"):
             said = f"the last run, of {run.started_at:%Y-%m-%d %H:%M}Z, {STATUSES[run.status]}: {run.error}"
             yield Finding("warning", f"job {run.job}", said, f"trialwise runs show {run.run_id}")
 

@@ -276,7 +276,7 @@ class _Facts:
             kinds = sorted({what for _, what, _ in late if what})
             told = _some([_counted(count, f"{source} record") for source, count in sorted(by_source.items())])
             said.append(("late_facts", f"late facts: {told}{f' ({_some(kinds)})' if kinds else ''}"))
-        elif (changes or (cause is None and not self.is_compared)) and any(self.loaded.values()):
+        elif cause is None and (changes or not self.is_compared) and any(self.loaded.values()):
             told = _some([_counted(n, f"{source} record") for source, n in sorted(self.loaded.items()) if n])
             said.append(("late_facts", f"late facts, among {told} loaded since"))
         if changes:

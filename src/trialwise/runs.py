@@ -319,16 +319,17 @@ class Ledger:
 
 
 def _with_failures(past: Past, ledger: sqlite3.Connection, job: str, run_id: int) -> Past:
-    """With what failed from the newest slot's run on, if nothing went well since."""
+    """With what failed from the newest slot's run on, if nothing went well since; one left out is tried again later."""
     tried = ledger.execute(
         "SELECT status, coalesce(ended_at, started_at) FROM runs WHERE job = ? AND run_id >= ? ORDER BY run_id",
         (job, run_id),
     ).fetchall()
     counts = Counter(status for status, _ in tried)
-    is_failing = tried[0][0] == "failed" and counts["failed"] + counts["killed"] == len(tried)
+    failures = counts["failed"] + counts["killed"]
+    is_failing = tried[0][0] == "failed" and failures + counts["skipped"] == len(tried)
     if not is_failing or counts["killed"] >= KILLED_TWICE:
         return past
-    return replace(past, failures=len(tried), failed_at=_moment(tried[-1][1]))
+    return replace(past, failures=failures, failed_at=_moment(tried[-1][1]))
 
 
 def runs_frame(runs: list[Run], columns: tuple[str, ...] = LISTED) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from trialwise.clock import utc_now
 from trialwise.errors import StoreError, TrialwiseError
 from trialwise.jobs import Job
 from trialwise.owner.service import Owner
-from trialwise.runs import Ledger, SlotTaken
+from trialwise.runs import Ledger, Skipped, SlotTaken
 from trialwise.timetable import Every, Past
 from trialwise.workspace import Workspace
 
@@ -98,17 +98,19 @@ class Schedule:
         self._owner.begin(name, self._run, turn.job, run_id, is_for_store=not turn.job.is_source)
 
     def _run(self, job: Job, run_id: int | None) -> None:
-        failed_at = None
+        failed_at = skipped_at = None
         self._begins(job.name)
         try:
-            self._owner.recorder.ended(run_id, self._owner.work(job.name, job.task))
+            result = self._owner.work(job.name, job.task)
+            skipped_at = utc_now() if isinstance(result, Skipped) else None
+            self._owner.recorder.ended(run_id, result)
         except TrialwiseError as error:  # the owner has told of it; the next run may go well
             failed_at = utc_now()
             self._failed.append(job.name)
             self._owner.recorder.failed(run_id, error)
         finally:
             with self._mutex:
-                self._agenda.ended(job.name, time.monotonic(), failed_at=failed_at)
+                self._agenda.ended(job.name, time.monotonic(), failed_at=failed_at, skipped_at=skipped_at)
             self._ended.set()
 
 

@@ -15,6 +15,7 @@ from tests.serving import Served, event, serving, start, until
 
 from trialwise.engines.duckdb import connect
 from trialwise.pipeline import load_landed
+from trialwise.runs import Ledger
 from trialwise.workspace import Workspace
 
 COUNTS = "SELECT u.user_id, count(*) FROM raw.events AS e JOIN raw.dim_user AS u USING (user_key) GROUP BY ALL"
@@ -126,10 +127,13 @@ def test_killed_collectors_and_a_killed_parent_lose_nothing(workspace: Workspace
 
 
 def test_its_doors_are_open_while_a_command_has_the_store(workspace: Workspace) -> None:
+    ledger = Ledger(workspace.data)
+    ledger.end(ledger.begin("refresh", asked_by="schedule"), None, error="the disk was full")
     with workspace.lock():
         server = start(workspace.folder)
         assert server.track("meanwhile").status_code == 200
-        assert server.get("/readyz").status_code == 200
+        ready = server.get("/readyz")
+        assert (ready.status_code, ready.json()["failing"]) == (200, ["refresh"])
         [said] = [line for line in server.log if line["event"] == "waiting for the store"]
         assert (said["process"], said["listening"]) == (str(os.getpid()), server.url)
         assert not workspace.socket.exists()

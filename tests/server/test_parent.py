@@ -43,8 +43,8 @@ def test_a_command_that_has_the_store_is_waited_for(workspace: Workspace, monkey
     thread = threading.Thread(target=command)
     thread.start()
     assert has.wait(30)
-    last = holding.STORE_SECONDS - 1
-    seconds = chain([0.0, 1.0, holding.SAID_AFTER_SECONDS], repeat(last))
+    last = 2 * holding.STORE_SECONDS
+    seconds = chain([0.0, 1.0, 2.0, 601.0, 602.0], repeat(last))
 
     def monotonic() -> float:
         now = next(seconds)
@@ -53,10 +53,12 @@ def test_a_command_that_has_the_store_is_waited_for(workspace: Workspace, monkey
         return now
 
     monkeypatch.setattr(holding, "time", SimpleNamespace(monotonic=monotonic))
-    with structlog.testing.capture_logs() as told, holding.owned(workspace, Stop()) as owned:
+    with structlog.testing.capture_logs() as told, holding.owned(workspace, Stop(), seconds=2_000) as owned:
+        assert owned is not None
         assert owned.turns is not None
     thread.join()
-    assert [line["event"] for line in told] == ["waiting for the store"], "once, and not at once"
+    assert {line["event"] for line in told} == {"waiting for the store"}
+    assert [line["seconds"] for line in told] == [2, 602], "not at once, and again every ten minutes"
 
 
 def test_a_command_that_keeps_the_store_is_named(workspace: Workspace) -> None:

@@ -88,12 +88,14 @@ def test_commands_are_carried_out_by_it_and_noted(folder: Path, tmp_path: Path) 
     assert asked[1].watermark == 1
 
 
-def test_asked_to_end_while_it_waits_for_the_store_it_ends_well(folder: Path) -> None:
-    with Workspace.open(folder).lock(), scheduler(folder) as process:
+@pytest.mark.parametrize(("options", "exit_code"), [((), 0), (("--once",), 1)])
+def test_asked_to_end_while_it_waits_for_the_store(folder: Path, options: tuple[str, ...], exit_code: int) -> None:
+    with Workspace.open(folder).lock(), scheduler(folder, *options) as process:
         until(lambda: '"waiting for the store"' in said(folder), 60)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(60) == exit_code
     assert "at work" not in said(folder)
+    assert ("nothing was done" in said(folder)) == bool(options), "who asks for what is due must know that it is not"
 
 
 def test_one_that_is_killed_leaves_word_and_no_lock(folder: Path) -> None:

@@ -19,7 +19,7 @@ from trialwise.workspace import Claimed, Workspace, claim
 STORE_SECONDS = 600.0
 """How long a command may keep the store when a scheduler starts; then the scheduler ends, naming it."""
 SAID_AFTER_SECONDS = 2.0
-"""After which a server that waits for it says so."""
+"""After which who waits for it says so, and again after every STORE_SECONDS."""
 LAST_WORK_SECONDS = 20.0
 """How long work that runs when the end comes may take to be finished; after that it is dropped, as by a crash."""
 LAST_NOTES_SECONDS = 5.0
@@ -49,14 +49,14 @@ def owned(
 
     None where the end was asked for meanwhile; raises StoreLocked naming the command after `seconds`.
     """
-    began, is_told = time.monotonic(), False
+    began, tell_at = time.monotonic(), SAID_AFTER_SECONDS
 
     def goes_on(holder: str) -> bool:
-        nonlocal is_told
+        nonlocal tell_at
         waited = time.monotonic() - began
-        if waited >= SAID_AFTER_SECONDS and not is_told:
-            log.warning("waiting for the store", process=holder, **said)
-            is_told = True
+        if waited >= tell_at:
+            log.warning("waiting for the store", process=holder, seconds=round(waited), **said)
+            tell_at += STORE_SECONDS
         return waited < seconds and not stop.is_asked
 
     with ExitStack() as held:

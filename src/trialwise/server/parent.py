@@ -53,6 +53,7 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
                 "webhooks", open=", ".join(sorted(name for name, some in secrets.webhooks.items() if some)) or "none"
             )
             _warn_of_deliveries(workspace)
+            teller.plans(jobs)  # before the wait: what failed or is overdue is told meanwhile
             # the doors are open: events are taken and kept while a command has the store, however long
             mine = held.enter_context(owned(workspace, stop, seconds=inf, listening=binding.url_of(listening)))
             if mine is not None:
@@ -60,7 +61,6 @@ def serve(folder: Path, *, host: str | None = None, port: int | None = None, wor
                 commands = owner.serve(workspace.socket)
                 schedule = Schedule(owner, jobs, teller.begins)
                 try:
-                    teller.plans(jobs)
                     schedule.start()
                     logs.say(f"listening on {binding.url_of(listening)}")
                     stop.wait(children.kill)

@@ -37,6 +37,9 @@ def schedule(folder: Path, *, is_once: bool = False) -> None:
         held.enter_context(only_one(workspace))
         mine = held.enter_context(owned(workspace, stop))
         if mine is None:
+            log.info("ended")
+            if is_once:
+                raise TrialwiseError("asked to end while a command had the store: nothing was done", "Run it again.")
             return
         teller = Teller(mine)
         owner = Owner(mine, teller.worked)
