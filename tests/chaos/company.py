@@ -34,6 +34,8 @@ refresh_minutes = 1
 [trials]
 length_days = 14
 """
+COMMAND_SECONDS = 300.0
+"""How long a typed command may take: a refresh behind another one, on a machine that does much else."""
 EXPECTED = ("collector died, starting another", "collector killed")
 Say = Callable[[str], None]
 
@@ -120,7 +122,12 @@ class Company:
     def command(self, words: Sequence[str], fired: Path | None, role: str) -> bool:
         """Type a command; whether the point fired on the way."""
         process = self._type(words)
-        _, said = process.communicate(timeout=120)
+        try:
+            _, said = process.communicate(timeout=COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            _, said = process.communicate()
+            self.wrong(f"{words} did not end: {said.decode()[-500:]}; {self.served.lines[-3:]}")
         if b"Traceback" in said:
             self.wrong(f"{words} said {said.decode()[-2000:]}")
         if fired is None or not fired.exists():
