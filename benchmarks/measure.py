@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.generate import AS_OF, VALUE_EVENTS, Inputs
-from trialwise import answers, arrivals, pipeline
+from trialwise import answers, arrivals, jobs, pipeline
 from trialwise.delivery import publishing
 from trialwise.engines.duckdb import connect
 from trialwise.transform.graph import downstream, upstream
@@ -130,7 +130,8 @@ class Results:
     """Everything measured; each list holds one value per run.
 
     differing: tables that are not the same after incremental refreshes and after a full one. usage: the models that
-    answer what the other tools are asked for. days: those with a row per trial and day.
+    answer what the other tools are asked for. days: those with a row per trial and day. looking: refreshes that find
+    nothing new by going to every model. nothing_new: refreshes as a living process makes them on its schedule.
     """
 
     rows: int
@@ -146,7 +147,8 @@ class Results:
     conversion: list[Cost] = field(default_factory=list)
     importing_later: list[Cost] = field(default_factory=list)
     later: list[Refresh] = field(default_factory=list)
-    nothing_new: list[Refresh] = field(default_factory=list)
+    looking: list[Refresh] = field(default_factory=list)
+    nothing_new: list[Cost] = field(default_factory=list)
     command: list[Cost] = field(default_factory=list)
     differing: dict[str, int] = field(default_factory=dict)
     compared: Any = None
@@ -211,7 +213,8 @@ def measure(inputs: Inputs, runs: int, say: Callable[[str], None], peers: Callab
         arrivals.import_files(workspace, [batch], kind="events", file_format="flat")
         results.importing_later.append(watch.read())
         results.later.append(refresh_once(workspace))
-        results.nothing_new.append(refresh_once(workspace))
+        results.looking.append(refresh_once(workspace))
+        results.nothing_new += repeat(lambda: jobs.refresh(workspace), 1)
         results.command.append(command_once(workspace))
         if others is not None:
             say("the other tools")

@@ -19,8 +19,11 @@ from tests.keeping import NOW, land, receive, workspace
 from tests.landing.kit import event
 from trialwise import pipeline, standstill
 from trialwise.clock import Clock, utc_now
+from trialwise.config.secrets import Secrets
 from trialwise.engines.duckdb import connect
+from trialwise.jobs import jobs_of
 from trialwise.landing.cursors import Cursors
+from trialwise.owner.recording import Recorder
 from trialwise.runs import Ledger
 from trialwise.shipped import packaged_sql
 from trialwise.standstill import Standstill, Warned
@@ -186,6 +189,27 @@ def test_a_refresh_notes_where_it_left_off(tmp_path: Path) -> None:
     engine.execute("INSERT INTO raw.dim_event SELECT 9999, 'never'")
     engine.close()
     assert standstill.confirm(held) is None
+
+
+def test_a_scheduled_refresh_looks_only_where_something_is_new(tmp_path: Path) -> None:
+    held = workspace(tmp_path / "scheduled")
+    (job,) = [job for job in jobs_of(held.config, Secrets()) if job.name == "refresh"]
+    recorder = Recorder(held)
+    looked = []
+    for _ in range(2):
+        land(held, event(id=f"event {len(looked)}"))
+        for _ in range(3):
+            done = recorder.record("refresh", "schedule", lambda: job.task(held))
+            looked.append(isinstance(done, pipeline.Refreshed))
+    assert looked == [True, False, False] * 2
+    recorder.record("refresh", "command", lambda: pipeline.refresh(held))  # it finds nothing by looking at everything
+    (by_looking, by_files, *_) = Ledger(held.data).runs()
+    assert (by_files.status, by_files.generation, by_files.rows) == ("ok", 2, 0)
+    assert by_files.fingerprints
+    for name in ("status", "generation", "rows", "watermark", "fingerprints"):
+        assert getattr(by_files, name) == getattr(by_looking, name)
+    assert sum(by_files.details["models"].values()) == sum(by_looking.details["models"].values())
+    assert by_files.details["warnings"] == by_looking.details["warnings"]
 
 
 def test_a_process_that_outlives_an_upgrade_notes_the_program_it_runs(held: Workspace, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from trialwise import runs
 from trialwise.agenda import SOURCE_PATIENCE, STORE_PATIENCE, Agenda
 from trialwise.jobs import Job, Stage
 from trialwise.runs import Ledger, Outcome
+from trialwise.sqlite_file import SqliteFile
 from trialwise.timetable import Every, calendar
 
 BEGIN, END = datetime(2026, 1, 1), datetime(2027, 1, 1)
@@ -84,21 +85,31 @@ class Kept(sqlite3.Connection):
         return
 
 
+class InMemory(SqliteFile):
+    """The ledger's file with its SQL as it is, kept in memory: a year has many thousand transactions."""
+
+    @cached_property
+    def kept(self) -> sqlite3.Connection:
+        found = sqlite3.connect(":memory:", isolation_level=None, factory=Kept)
+        found.row_factory = sqlite3.Row
+        found.executescript(self.schema)
+        return found
+
+    def _connect(self) -> sqlite3.Connection:
+        return self.kept
+
+
 class QuickLedger(Ledger):
-    """The ledger with its SQL as it is, kept in memory: a year has many thousand transactions."""
+    """The ledger, kept in memory; a file that stays empty tells that there is one."""
 
     def __init__(self, data: Path) -> None:
         super().__init__(data)
         self.path.touch()
-        self._kept = sqlite3.connect(":memory:", isolation_level=None, factory=Kept)
-        self._kept.row_factory = sqlite3.Row
-        self._kept.executescript(runs._SCHEMA)
-
-    def _connect(self) -> sqlite3.Connection:
-        return self._kept
+        self._file: InMemory = InMemory(**vars(self._file))
 
     def end_of_test(self) -> None:
-        sqlite3.Connection.close(self._kept)
+        assert not self.path.stat().st_size, "nothing went to the disk"
+        sqlite3.Connection.close(self._file.kept)
 
 
 @dataclass

@@ -8,12 +8,13 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
-from trialwise import arrivals, backup, deliveries, forgetting, intake, pipeline, upkeep
+from trialwise import arrivals, backup, deliveries, forgetting, intake, pipeline, standstill, upkeep
 from trialwise.config import Config
 from trialwise.config.secrets import Secrets
 from trialwise.errors import SourceBusy
 from trialwise.landing.report import LoadReport
 from trialwise.runs import Skipped
+from trialwise.standstill import Standstill
 from trialwise.timetable import Every, Timetable, calendar
 from trialwise.workspace import Workspace
 
@@ -76,10 +77,12 @@ class _Load:
         return loaded
 
 
-def _refresh(workspace: Workspace) -> pipeline.Refreshed:
-    """A refresh, after what a crash left of a forget."""
+def refresh(workspace: Workspace) -> pipeline.Refreshed | Standstill:
+    """A refresh where there is anything to do, after what a crash left of a forget."""
     forgetting.finish(workspace)
-    return pipeline.refresh(workspace)
+    with workspace.lock():
+        found = standstill.find(workspace, workspace.clock())
+    return pipeline.refresh(workspace) if found is None else found
 
 
 def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
@@ -87,7 +90,7 @@ def jobs_of(config: Config, secrets: Secrets) -> list[Job]:
     schedule, stripe, sources, timezone = config.schedule, config.stripe, config.sources, config.workspace.timezone
     jobs = [
         Job("load", Every(timedelta(seconds=schedule.load_seconds)), Stage.load, _Load()),
-        Job("refresh", Every(timedelta(minutes=schedule.refresh_minutes)), Stage.refresh, _refresh),
+        Job("refresh", Every(timedelta(minutes=schedule.refresh_minutes)), Stage.refresh, refresh),
     ]
     jobs += [
         Job(entry.name, calendar(at, timezone), entry.stage, entry.task)

@@ -19,6 +19,7 @@ from trialwise.landing.report import LoadReport
 from trialwise.logs import Redactor, secrets_of
 from trialwise.pipeline import Refreshed
 from trialwise.runs import AskedBy, Ledger, Outcome, Skipped
+from trialwise.standstill import Standstill
 from trialwise.workspace import Workspace
 
 R = TypeVar("R")
@@ -74,6 +75,8 @@ def outcome_of(workspace: Workspace, result: Any) -> Outcome:
     """What a piece of work came to, told by what it returned; None is a run that found nothing to do."""
     if isinstance(result, Skipped):
         return Outcome(skipped=result.why)
+    if isinstance(result, Standstill):
+        return result.outcome
     loaded = result if isinstance(result, LoadReport) else getattr(result, "loaded", None)
     rows = loaded.loaded if isinstance(loaded, LoadReport) else None
     if result is None or _is_idle(result, loaded):
