@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from sqlglot import exp, parse_one
@@ -37,7 +38,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 CATALOGUE = "intermediate.trial_days"
+COMPOSING = ("milestones", "attributes", "score", "segments")
+"""Sections of the configuration that shape the text of models; all others become rows of config tables."""
 Tables = Mapping[str, "pl.DataFrame"]
+_ONE_AT_A_TIME = Lock()
+"""It takes seconds: a thread that asks for what another one composes waits for that."""
 ATTRIBUTE_TYPES = {"text": "VARCHAR", "number": "DOUBLE", "boolean": "BOOLEAN"}
 
 
@@ -47,7 +52,8 @@ def models(config: Config, own: Path | None = None) -> dict[str, Model]:
     Raises ModelError for a file that cannot be used and ConfigError for a segment or score rule that does not
     type-check against the catalogue, each naming it.
     """
-    return dict(_composed(_definition(config, own)))
+    with _ONE_AT_A_TIME:
+        return dict(_composed(_definition(config, own)))
 
 
 def promised_models(config: Config, own: Path | None = None) -> dict[str, Model]:
@@ -55,7 +61,8 @@ def promised_models(config: Config, own: Path | None = None) -> dict[str, Model]
 
     Raises ModelError naming the model and the promise, also as `models` does.
     """
-    return dict(_promised(_definition(config, own)))
+    with _ONE_AT_A_TIME:
+        return dict(_promised(_definition(config, own)))
 
 
 def fingerprints(config: Config, models: Mapping[str, Model]) -> dict[str, str]:
@@ -67,7 +74,7 @@ def fingerprints(config: Config, models: Mapping[str, Model]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Definition:
-    """What models are made of; two of the same text and files are one."""
+    """What models are made of; two of the same text and files are one. config: the sections of `COMPOSING` alone."""
 
     digest: str
     config: Config = field(compare=False)
@@ -75,9 +82,10 @@ class _Definition:
 
 
 def _definition(config: Config, own: Path | None) -> _Definition:
-    digest = hashlib.sha256(config.model_dump_json().encode())
+    alone = Config().model_copy(update={name: getattr(config, name) for name in COMPOSING})
+    digest = hashlib.sha256(alone.model_dump_json(include=set(COMPOSING)).encode())
     digest.update(digest_of_files(roots(own)).encode())
-    return _Definition(digest.hexdigest(), config, own)
+    return _Definition(digest.hexdigest(), alone, own)
 
 
 @lru_cache(maxsize=4)
