@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,6 +21,7 @@ from trialwise import pipeline, standstill
 from trialwise.clock import Clock, utc_now
 from trialwise.config.secrets import Secrets
 from trialwise.engines.duckdb import connect
+from trialwise.history import NAME as HISTORY
 from trialwise.jobs import jobs_of
 from trialwise.landing.cursors import Cursors
 from trialwise.owner.recording import Recorder
@@ -40,7 +41,7 @@ def _noted(held: Workspace) -> Workspace:
     (held.models / "marts" / "own.sql").write_text("-- mine\n", encoding="utf-8")
     held.published.mkdir(parents=True)
     (held.published / "CURRENT").write_text("000001.duckdb\n", encoding="ascii")
-    for path in (held.published / "000001.duckdb", held.store, held.calibration):
+    for path in (held.published / "000001.duckdb", held.store, held.calibration, held.data / HISTORY):
         path.write_bytes(b"as it was left")
     land(held, event(id="landed"))
     Cursors(held.landing).put("stripe", {"account": "acct_1", "polled": 1})
@@ -82,6 +83,8 @@ CHANGES: dict[str, Callable[[Workspace], object]] = {
     "the store was written": lambda held: _rewritten(held.store),
     "the store has a log": lambda held: held.store.with_name("store.duckdb.wal").write_bytes(b"rows"),
     "the store went": lambda held: held.store.unlink(),
+    "another history is in its place": lambda held: _rewritten(held.data / HISTORY),
+    "the history went": lambda held: (held.data / HISTORY).unlink(),
     "the calibration went": lambda held: held.calibration.unlink(),
     "the results were written": lambda held: _rewritten(held.published / "000001.duckdb"),
     "the results went": lambda held: (held.published / "000001.duckdb").unlink(),
@@ -209,7 +212,14 @@ def test_a_scheduled_refresh_looks_only_where_something_is_new(tmp_path: Path) -
     for name in ("status", "generation", "rows", "watermark", "fingerprints"):
         assert getattr(by_files, name) == getattr(by_looking, name)
     assert sum(by_files.details["models"].values()) == sum(by_looking.details["models"].values())
+    assert by_files.details.keys() == by_looking.details.keys()
     assert by_files.details["warnings"] == by_looking.details["warnings"]
+    for told in (by_files.details["as_of"], by_files.details["known_at"]):
+        assert (
+            timedelta(0)
+            <= datetime.fromisoformat(told) - by_files.started_at.replace(tzinfo=UTC)
+            < timedelta(minutes=1)
+        )
 
 
 def test_a_process_that_outlives_an_upgrade_notes_the_program_it_runs(held: Workspace, tmp_path: Path) -> None:

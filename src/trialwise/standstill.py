@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from trialwise.clock import Clock
 from trialwise.errors import StoreError, StoreLocked
+from trialwise.history import NAME as HISTORY
 from trialwise.landing import durable, suppression
 from trialwise.landing.cursors import Cursors
 from trialwise.landing.live import live_folder
@@ -67,7 +68,13 @@ class Standstill:
     @property
     def outcome(self) -> Outcome:
         """What a refresh that finds all of it as it was comes to."""
-        details = {"models": {"unchanged": self.models}, "checks": 0, "warnings": len(self.warnings)}
+        details = {
+            "as_of": f"{self.as_of.isoformat()}Z",
+            "known_at": f"{self.known_at.isoformat()}Z",
+            "models": {"unchanged": self.models},
+            "checks": 0,
+            "warnings": len(self.warnings),
+        }
         return Outcome(self.generation, 0, self.watermark, self.fingerprints, details)
 
     def holds(self, clock: Clock) -> bool:
@@ -93,11 +100,11 @@ def landed_in(workspace: Workspace) -> str:
 
 
 def left_by(workspace: Workspace) -> str:
-    """A digest of what a refresh leaves: the store without a log, the calibration beside it, the published results."""
+    """A digest of what a refresh leaves: the store without a log, calibration, history and the published results."""
     current = workspace.published / "CURRENT"
     name = current.read_text(encoding="ascii").strip() if current.exists() else ""
-    store = [workspace.store, workspace.store.with_name(workspace.store.name + ".wal"), workspace.calibration]
-    return _digest([name, *_stamps([*store, workspace.published / (name or "none")])])
+    kept = [workspace.store, workspace.store.with_name(workspace.store.name + ".wal"), workspace.calibration]
+    return _digest([name, *_stamps([*kept, workspace.data / HISTORY, workspace.published / (name or "none")])])
 
 
 def note(workspace: Workspace, found: Standstill) -> None:
@@ -128,7 +135,7 @@ def confirm(workspace: Workspace) -> Standstill | None:
 
 
 def find(workspace: Workspace, clock: Clock) -> Standstill | None:
-    """The last refresh, where another one for this clock would find and change nothing; for who owns the store.
+    """The last refresh, brought to this clock, where another one would find and change nothing; for who owns the store.
 
     None where somebody is being forgotten: what a crash left of that is for a refresh to finish.
     """
@@ -143,7 +150,9 @@ def find(workspace: Workspace, clock: Clock) -> Standstill | None:
         )
     except (OSError, ValueError, StoreError):
         return None
-    return found if is_same else None
+    if not is_same:
+        return None
+    return replace(found, as_of=clock.as_of, known_at=clock.known_at, shown=found.shown or found.as_of)
 
 
 def _is_quiet(before: datetime, now: datetime, until: datetime) -> bool:
