@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tests.landing.kit import call, event, subscription
 from tests.serving import serving, until
 from trialwise import backup, forgetting, pipeline, restore, standstill
 from trialwise.engines.duckdb import connect
-from trialwise.errors import InputError, ModelError, NotFoundError
+from trialwise.errors import InputError, ModelError, NotFoundError, StoreError, StoreLocked
 from trialwise.landing import screen, suppression
 from trialwise.landing.cursors import Cursors
 from trialwise.runs import Ledger
@@ -95,8 +96,24 @@ def furnished(folder: Path) -> Workspace:
 
 
 def scanned(data: Path) -> dict[str, str]:
-    """Everything a data folder holds, as it lies there and as the engines read it, but for backups."""
-    paths = [path for path in data.rglob("*") if path.is_file() and "backups" not in path.relative_to(data).parts]
+    """Everything a data folder holds, as it lies there and as the engines read it, but for backups.
+
+    Beside a server a file goes, or gets another name, between its listing and its reading, and a store may be at work:
+    then all of it is looked at again.
+    """
+    end = time.monotonic() + 60
+    while True:
+        paths = [path for path in data.rglob("*") if path.is_file() and "backups" not in path.relative_to(data).parts]
+        try:
+            return _scanned(data, paths)
+        except (OSError, StoreError) as error:
+            at_work = isinstance(error, StoreLocked) or not all(path.exists() for path in paths)
+            if not at_work or time.monotonic() > end:
+                raise
+        time.sleep(0.05)
+
+
+def _scanned(data: Path, paths: list[Path]) -> dict[str, str]:
     found = {path.relative_to(data).as_posix(): path.read_bytes().decode("latin-1") for path in paths}
     for name in list(found):
         path = data / name
