@@ -29,7 +29,7 @@ demo: setup ## a fictional company, imported, refreshed and shown, in ./demo
 
 test: setup ## all tests but the long ones, with coverage
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term -q
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term -q
 
 test-long: setup ## the tests that take minutes: large property runs, the second engine
 	$(BIN)/python -m pytest -q -m long

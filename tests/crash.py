@@ -14,7 +14,7 @@ from typing import Any
 STEPS = ("open", "write", "pwrite", "writev", "fsync", "fdatasync", "rename", "replace", "unlink", "remove",
          "truncate", "ftruncate", "link", "mkdir", "rmdir")  # fmt: skip
 """The calls before which a crash leaves a state of its own on the disk."""
-SECONDS = 60  # after which a process that does not end is taken for hanging
+SECONDS = 150  # after which a process that does not end is taken for hanging
 
 
 def crash_at_every_step(

@@ -22,7 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 LISTENING = re.compile(r"""^listening on (http://\S+:\d+)$|"listening": "(http://\S+:\d+)\"""")
 """As it says at the end of its start, or when it takes events and waits for the store."""
-START_SECONDS = 60.0
+PATIENCE = 150.0
+"""Seconds to wait for what takes a moment, on a machine that does other things."""
 
 
 @dataclass
@@ -44,10 +45,10 @@ class Served:
         return [int(pid) for path in listed for pid in path.read_text().split()]
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30, **options)
+        return httpx.get(self.url + path, timeout=PATIENCE, **options)
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.post(self.url + path, timeout=30, **options)
+        return httpx.post(self.url + path, timeout=PATIENCE, **options)
 
     def track(self, number: int | str, **options: Any) -> httpx.Response:
         """One product event; the number is in its id."""
@@ -57,7 +58,7 @@ class Served:
         """Every sample of /metrics, as `name{label="value"}`."""
         return samples(self.get("/metrics", **options).raise_for_status().text)
 
-    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 60.0) -> int:
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Send a signal and wait; the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -108,7 +109,7 @@ def start(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> 
         listens.set()
 
     threading.Thread(target=read, daemon=True).start()
-    assert listens.wait(START_SECONDS), served.lines
+    assert listens.wait(PATIENCE), served.lines
     if not served.url:
         raise AssertionError(f"the server ended with {process.wait(10)}: {served.lines}")
     return served
@@ -128,7 +129,7 @@ def serving(folder: Path, *options: str, env: Mapping[str, str] | None = None) -
         assert served.end() == 0, served.lines
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     """Wait until a condition holds; what it returned."""
     end = time.monotonic() + seconds
     while not (found := condition()):

@@ -17,7 +17,7 @@ from uuid import UUID
 from tests.chaos import oracle, sender
 from tests.chaos.report import Report
 from tests.command import run
-from tests.serving import Served, start
+from tests.serving import PATIENCE, Served, start
 from trialwise.answers import open_results
 from trialwise.errors import NotFoundError, TrialwiseError
 from trialwise.owner import asking
@@ -108,7 +108,7 @@ class Company:
 
     def again(self) -> None:
         """Another server, after the last one was killed."""
-        code = self.served.process.wait(30)
+        code = self.served.process.wait(PATIENCE)
         if code != -signal.SIGKILL:
             self.wrong(f"the server ended with {code} by itself: {self.served.lines[-3:]}")
         self.start()
@@ -195,7 +195,7 @@ class Company:
     def kill_at_start(self) -> bool:
         """Kill the server, and the next one somewhere on its way; whether that was still alive."""
         self.served.process.kill()
-        self.served.process.wait(30)
+        self.served.process.wait(PATIENCE)
         with (self.faults.parent / "starts.log").open("ab") as said:
             process = subprocess.Popen(
                 [sys.executable, "-m", "trialwise", "serve", "--port", str(self._port), "-C", str(self._folder)],

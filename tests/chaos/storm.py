@@ -12,6 +12,7 @@ from typing import Any
 from tests.chaos.company import Company, Say, kill
 from tests.chaos.points import POINTS, RANDOM, Point
 from tests.chaos.report import Report
+from tests.serving import PATIENCE
 from trialwise.errors import TrialwiseError
 from trialwise.owner import asking
 
@@ -154,8 +155,8 @@ class _Weather:
         while thread.is_alive() and not fired.exists():
             thread.join(0.02)
         if fired.exists():
-            self._company.served.process.wait(30)
-            thread.join(30)
+            self._company.served.process.wait(PATIENCE)
+            thread.join(PATIENCE)
             if not failed:
                 self._company.wrong(f"{point.cause} was answered although its owner was killed at '{point.name}'")
             return True
@@ -176,7 +177,7 @@ class _Weather:
         else:
             self._company.kill_all()
             self._count("random everything")
-        self._company.served.process.wait(30)
+        self._company.served.process.wait(PATIENCE)
         if point.cause == "damage":
             self._company.damage()
         fired = self._arm(point, 1)

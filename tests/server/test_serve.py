@@ -56,7 +56,7 @@ def test_what_is_acknowledged_is_loaded_by_itself(server: Served) -> None:
 def test_a_second_server_names_the_first(server: Served, folder: Path) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "trialwise", "serve", "--port", "0", "-C", str(folder)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=150, check=False,
     )  # fmt: skip
     assert second.returncode == 1
     assert f"process {server.process.pid}" in second.stderr

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.command import run
-from tests.serving import until
+from tests.serving import PATIENCE, until
 
 from trialwise.runs import Ledger
 from trialwise.workspace import Workspace
@@ -55,10 +55,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_what_is_due_is_done_and_what_is_not_is_not(folder: Path) -> None:
     with scheduler(folder, "--once") as first:
-        assert first.wait(60) == 0
+        assert first.wait(PATIENCE) == 0
     assert [(kept.job, kept.status) for kept in ledger(folder).runs()] == [("refresh", "ok"), ("load", "ok")]
     with scheduler(folder, "--once") as second:
-        assert second.wait(60) == 0
+        assert second.wait(PATIENCE) == 0
     rows = run("runs", "-f", "json", "-C", folder).rows()
     assert [(row["job"], row["asked_by"], row["status"]) for row in rows] == [
         ("load", "start", "ok"), ("refresh", "schedule", "ok"),
@@ -79,7 +79,7 @@ def test_commands_are_carried_out_by_it_and_noted(folder: Path, tmp_path: Path) 
         run("refresh", "-C", folder)
         run("compact", "-C", folder)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     asked = [kept for kept in ledger(folder).runs() if kept.asked_by == "command"]
     assert [(kept.job, kept.status, kept.rows, kept.slot) for kept in asked] == [
         ("compact", "ok", None, None), ("refresh", "ok", 0, None), ("import events", "ok", 1, None),
@@ -91,9 +91,9 @@ def test_commands_are_carried_out_by_it_and_noted(folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize(("options", "exit_code"), [((), 0), (("--once",), 1)])
 def test_asked_to_end_while_it_waits_for_the_store(folder: Path, options: tuple[str, ...], exit_code: int) -> None:
     with Workspace.open(folder).lock(), scheduler(folder, *options) as process:
-        until(lambda: '"waiting for the store"' in said(folder), 60)
+        until(lambda: '"waiting for the store"' in said(folder))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == exit_code
+        assert process.wait(PATIENCE) == exit_code
     assert "at work" not in said(folder)
     assert ("nothing was done" in said(folder)) == bool(options), "who asks for what is due must know that it is not"
 
@@ -108,22 +108,21 @@ def test_one_that_is_killed_leaves_word_and_no_lock(folder: Path) -> None:
                     lambda pid=process.pid: (
                         ("pull crm", pid) in {(kept.job, kept.pid) for kept in ledger(folder).runs()}
                     ),
-                    60,
                 )
                 process.send_signal(signal.SIGKILL)
-                process.wait(10)
+                process.wait(PATIENCE)
             killed = ledger(folder).runs(job="pull crm")
             assert [kept.status for kept in killed] == attempt * ["killed"]
             assert len({kept.slot for kept in killed}) == 1, "it was tried again, as the same slot"
         with scheduler(folder, "--once") as third:
-            assert third.wait(60) == 0, "what kills its process twice waits for its next time"
+            assert third.wait(PATIENCE) == 0, "what kills its process twice waits for its next time"
     assert len(ledger(folder).runs(job="pull crm")) == 2
 
 
 def test_jobs_that_fail_are_named_at_the_end(folder: Path) -> None:
     (folder / "trialwise.toml").write_text(QUIET + '[sources.files.drop]\nfolder = "missing"\n')
     with scheduler(folder, "--once") as process:
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
     assert "trialwise: failed: watch drop\nSee 'trialwise runs --status failed'." in said(folder)
     [row] = run("runs", "--status", "failed", "-f", "json", "-C", folder).rows()
     assert row["job"] == "watch drop"
@@ -133,7 +132,7 @@ def test_jobs_that_fail_are_named_at_the_end(folder: Path) -> None:
 def test_a_list_that_is_none_is_told_at_the_start(folder: Path) -> None:
     (folder / "trialwise.toml").write_text(QUIET + '[delivery]\nlists = ["hot_trails"]\nat = "07:00"\n')
     with scheduler(folder, "--once") as process:
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
     assert "[delivery] lists names 'hot_trails', which is no list; did you mean 'hot_trials'?" in said(folder)
     assert ledger(folder).runs() == []
 
@@ -163,7 +162,7 @@ for line in sys.stdin:
 def races(folder: Path, count: int) -> None:
     """Start two at once, again and again: one is at work, the other names it and ends."""
     with scheduler(folder, "--once") as process:  # so that there is something to find, and nothing to refresh
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     with (
         (folder / "said.txt").open("a") as stderr,
         subprocess.Popen(
@@ -181,7 +180,7 @@ def races(folder: Path, count: int) -> None:
             assert code == 1
             naming = rf"runs on \S+ already: process {first}, since 20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ\n"
             assert re.search(naming, said(folder)), said(folder)
-            until(lambda: "at work on" in said(folder), 60)
+            until(lambda: "at work on" in said(folder))
             os.kill(first, signal.SIGTERM)
             assert driver.stdout.readline().split()[:2] == [str(first), "0"]
         driver.stdin.close()
