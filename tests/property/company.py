@@ -43,6 +43,7 @@ from trialwise.landing.folder import Landing
 from trialwise.pipeline import Refreshed, load_landed, owning, plan, refresh
 from trialwise.shipped import packaged_sql
 from trialwise.sources.files import open_file
+from trialwise.subject import Kind
 from trialwise.workspace import Workspace
 
 MINUTE, HOUR = 60, 3_600
@@ -387,12 +388,12 @@ class Company:
             self._refresh()
         self._own_file(FAILING_PATH, None)
 
-    def forget(self, where: int) -> None:
-        """An account is forgotten and all refreshed; not one that nobody knows, or that customers.csv names."""
+    def forget(self, kind: Kind, number: int) -> None:
+        """An account or user is forgotten and all refreshed; not one nobody knows, or that customers.csv names."""
         instant, known_at = self._clock()
         self._write_config({"clock": {"as_of": instant, "known_at": known_at}})
         with suppress(NotFoundError, InputError):
-            forgetting.forget(self.workspace, "account", [account(where)])
+            forgetting.forget(self.workspace, kind, [account(number) if kind == "account" else user(number)])
         self._write_config()
 
     def ids(self) -> set[str]:

@@ -155,7 +155,7 @@ class Growth(RuleBasedStateMachine):
         elif which in ("drop", "look"):
             self._do(which, days=number)
         elif which == "forget":
-            self._do(which, where=number % 10)
+            self._do(which, kind=("account", "user")[number // 10 % 2], number=number % 10)
         elif which == "mend":
             self._do(which, pick=number, day=-number // 4)
         else:
@@ -225,12 +225,23 @@ def test_a_definition_and_back(company: Company) -> None:
 
 def test_an_account_is_forgotten_and_heard_of_again(company: Company) -> None:
     assert {account(1), user(1), account(2)} <= company.ids()
-    company.forget(1)
+    company.forget("account", 1)
     assert account(2) in company.ids()
     company.use(1, 1, "Query Run", day=-1, times=2)
     company.use(2, 2, "Query Run", day=-1, times=2)
     brought_up_to_date(company)
     assert not {account(1), user(1)} & company.ids()
+
+
+def test_a_user_is_forgotten_and_heard_of_again(company: Company) -> None:
+    company.use(2, 1, "Query Run", day=-2)
+    company.advance()
+    company.forget("user", 1)
+    assert {account(1), user(2)} <= company.ids()
+    company.use(1, 1, "Query Run", day=-1, times=2)
+    company.use(2, 1, "Query Run", day=-1, times=2)
+    brought_up_to_date(company)
+    assert user(1) not in company.ids()
 
 
 def test_own_models_come_and_go(company: Company) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -249,6 +251,15 @@ def test_ragged_rows_and_bad_bytes(tmp_path: Path) -> None:
     assert b"\xe9" in pieces[2].data
 
 
+@pytest.fixture
+def limit_of_cells() -> Iterator[None]:
+    """The limit is the csv module's, one for the whole process: it is put back."""
+    before = csv.field_size_limit()
+    yield
+    csv.field_size_limit(before)
+
+
+@pytest.mark.usefixtures("limit_of_cells")
 def test_a_cell_beyond_the_limit_is_one_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trialwise.sources.delimited.MAX_RECORD_BYTES", 50)
     monkeypatch.setattr(ndjson, "MAX_RECORD_BYTES", 50)
