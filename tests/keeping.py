@@ -118,6 +118,8 @@ def everything(store: Path, schemas: str = "= 'raw'") -> dict[str, list[tuple[An
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder but locks, which tell who held them last and in which second."""
-    found = (Path(top) / name for top, _, names in os.walk(folder) for name in names if not name.endswith(".lock"))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    """Every file below a folder; of a lock that it is there, as it tells who held it last and in which second."""
+    found = (Path(top) / name for top, _, names in os.walk(folder) for name in names)
+    return {
+        path.relative_to(folder).as_posix(): b"" if path.name.endswith(".lock") else path.read_bytes() for path in found
+    }

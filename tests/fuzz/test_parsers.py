@@ -43,7 +43,7 @@ from trialwise.sources.ndjson import pieces as line_pieces
 from trialwise.sources.piece import Piece
 from trialwise.store import recoveries
 
-SECONDS = 60
+SECONDS = 20
 KINDS = st.sampled_from(["events", "stripe"])
 
 

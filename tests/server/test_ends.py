@@ -211,7 +211,7 @@ def test_the_second_signal_ends_it_at_once(workspace: Workspace) -> None:
     server.process.send_signal(signal.SIGTERM)
     until(lambda: any(line["event"] == "ending" for line in server.log))
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(8) == 1  # before what is under way is given up, after ten
+    assert server.process.wait(5) == 1
     until(lambda: alive(children) == [])
     slow.close()
 
